@@ -1,0 +1,64 @@
+"""Neural networks built, seen, trained and shared without leaving a notebook.
+
+``import axon_nb as ax``, or ``%load_ext axon_nb`` in a notebook for the ``%%axon`` cell magic.
+"""
+
+from typing import Any
+
+from tinygrad import Tensor
+
+import axon_nb.display.views
+import axon_nb.layers  # noqa: F401 - declares the built-in layers
+from axon_nb import functional
+from axon_nb.compiled import Compiled, build
+from axon_nb.engine.devices import devices
+from axon_nb.errors import AxonError
+from axon_nb.functional import activations, initializers, losses, metrics
+from axon_nb.graph import Model, compose, input
+from axon_nb.layer import Layer, layer, registry
+from axon_nb.params import Params
+from axon_nb.scope import Scope
+from axon_nb.training import Trained, fit, optimizers
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AxonError",
+    "Compiled",
+    "Layer",
+    "Model",
+    "Params",
+    "Scope",
+    "Tensor",
+    "Trained",
+    "activations",
+    "build",
+    "compose",
+    "devices",
+    "fit",
+    "functional",
+    "initializers",
+    "input",
+    "layer",
+    "losses",
+    "metrics",
+    "optimizers",
+]
+
+# Every layer and combinator is ax.<name>; the declaration is the only place that names it.
+globals().update(registry)
+__all__ += [name for name in registry if name not in __all__]
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Let ``%load_ext axon_nb`` add the ``%%axon`` and ``%axon`` magics to IPython."""
+    from axon_nb.magic import load_ipython_extension as load  # IPython is only there in a notebook
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """Let ``%unload_ext axon_nb`` take the magics out again."""
+    from axon_nb.magic import unload_ipython_extension as unload
+
+    unload(shell)

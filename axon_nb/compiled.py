@@ -1,0 +1,349 @@
+"""Owns what makes numbers of a model: first weights, the forward pass, and a model compiled with its weights.
+
+Knows nothing about training.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from tinygrad import Tensor
+
+from axon_nb.data import as_inputs, batch_shapes
+from axon_nb.engine import RUNTIME, Program, default_device
+from axon_nb.engine import random as streams
+from axon_nb.errors import AxonError, OptionError, ParamsError, ShapeError
+from axon_nb.functional.initializers import as_initializer
+from axon_nb.graph import Model, Node, leaves, map_leaves, verb, where
+from axon_nb.params import Leaf, Params, Path, check_fits, realize
+from axon_nb.scope import Scope
+from axon_nb.trace import ParamSpec, call, path_of, trace
+
+Mode = Literal["train", "inference"]
+
+
+@verb
+def init(model: Model, seed: int = 0, like: Params | None = None, **shapes: Any) -> Params:
+    """Draw first weights. The same seed gives the same weights, on every device.
+
+    Args:
+        model: the model.
+        seed: any whole number.
+        like: weights to keep where name and shape fit; what does not fit is drawn, and a warning names it.
+        **shapes: shapes of inputs that were declared without one.
+
+    Raises:
+        ShapeError: a layer does not fit, or a weight's shape depends on a size that is not known.
+
+    Example:
+        >>> from axon_nb import dense, input
+        >>> (input((None, 3)) | dense(2)).init(seed=1).count
+        8
+    """
+    traced = trace(model, shapes).check()
+    if any(known.shape is None for known in traced.nodes.values()):
+        unknown = [model.names[node] for node in model.inputs if traced.nodes[node].shape is None]
+        problem = f"the shape of {' and '.join(unknown)} is not known"
+        raise ShapeError(problem, fix=f"model.init({unknown[0]}=(1, ...)) with the shape, or input(shape)")
+    specs = traced.params()
+    kept = _keep(like, specs) if like is not None else {}
+    with RUNTIME:
+        device = default_device()
+        drawn = {
+            path: kept.get(path) or Leaf(_draw(seed, path, spec, device), "state" if spec.is_state else "trainable")
+            for path, spec in specs.items()
+        }
+        realize([leaf.tensor for leaf in drawn.values()])
+    return Params(drawn)
+
+
+def _draw(seed: int, path: Path, spec: ParamSpec, device: str) -> Tensor:
+    values = as_initializer(spec.initializer)(spec.shape, streams.generator(seed, *path))
+    if tuple(values.shape) != spec.shape:
+        problem = f"the initializer of {'.'.join(path)} gave another shape"
+        raise ShapeError(problem, got=f"{tuple(values.shape)} for {spec.shape}")
+    return Tensor(np.ascontiguousarray(values), dtype=spec.dtype, device=device).contiguous()
+
+
+def _keep(like: Params, specs: Mapping[Path, ParamSpec]) -> dict[Path, Leaf]:
+    old = like.leaves
+    kept = {p: leaf for p, leaf in old.items() if p in specs and tuple(leaf.tensor.shape) == specs[p].shape}
+    dropped = [".".join(path) for path in old if path not in kept]
+    drawn = [".".join(path) for path in specs if path not in kept]
+    if dropped or drawn:
+        words = [f"dropped {', '.join(dropped)}"] * bool(dropped) + [f"drew {', '.join(drawn)}"] * bool(drawn)
+        warnings.warn(f"like: kept {len(kept)} of {len(specs)} parameters; {'; '.join(words)}", stacklevel=4)
+    copied = Params(kept).copy()
+    return copied.leaves
+
+
+class RunScope(Scope):
+    """The scope of a layer that is run: parameters come with their values."""
+
+    def __init__(self, values: Values, path: Path, *, training: bool) -> None:
+        super().__init__(training=training)
+        self._values = values
+        self._path = path
+        self._draws = 0
+
+    def param(self, name: str, shape: Sequence[int], initializer: Any = None, dtype: str = "float32") -> Any:
+        return self._values.get((*self._path, name))
+
+    def state(self, name: str, shape: Sequence[int], initializer: Any = None, dtype: str = "float32") -> Any:
+        return self._values.get((*self._path, name))
+
+    def update(self, name: str, value: Any) -> None:
+        if self.training:
+            self._values.updates[*self._path, name] = value
+
+    def random(self, shape: Sequence[int]) -> Any:
+        draw = self._values.next_draw(self._path)
+        words = streams.words(self._values.seed, *self._path)
+        return streams.uniform(
+            words, self._values.counter, draw, tuple(int(s) for s in shape), device=self._values.device
+        )
+
+
+@dataclass
+class Values:
+    """What one forward pass reads and writes: weights, the states' next values, and where random streams stand."""
+
+    tensors: Mapping[Path, Tensor]
+    seed: int = 0
+    counter: Tensor | None = None
+    device: str | None = None
+    updates: dict[Path, Tensor] = field(default_factory=dict)
+    draws: dict[Path, int] = field(default_factory=dict)
+
+    def get(self, path: Path) -> Tensor:
+        """Return a weight; a state that this pass has updated (a layer used twice) comes updated."""
+        return self.updates[path] if path in self.updates else self.tensors[path]
+
+    def next_draw(self, path: Path) -> int:
+        """Count the draws of a layer's stream in this pass, also over several uses of the layer."""
+        self.draws[path] = self.draws.get(path, -1) + 1
+        return self.draws[path]
+
+
+def forward(model: Model, values: Values, inputs: Mapping[Node, Tensor], *, training: bool) -> Any:
+    """Run a model on tensors; returns tensors nested as the outputs are. Computes nothing yet.
+
+    Raises:
+        AxonError: a layer refuses its input; names the layer.
+    """
+    results: dict[Node, Any] = dict(inputs)
+    for node in model.nodes:
+        if node in results:
+            continue
+        given = [results[parent] for parent in node.parents]
+        if node.is_input:
+            results[node] = given[0]
+            continue
+        scope = RunScope(values, path_of(model, node), training=training)
+        try:
+            results[node] = call(node.layer, scope, given)
+        except AxonError as error:
+            raise error.at(where(node.layer, model.names[node])) from None
+        except Exception as error:
+            place = where(node.layer, model.names[node])
+            got = ", ".join(str(tuple(one.shape)) for one in given)
+            raise ShapeError(str(error) or type(error).__name__, where=place, got=got) from error
+    return map_leaves(model.outputs, results.__getitem__)
+
+
+@verb
+def predict(model: Model, params: Params, x: Any, *, device: str | None = None) -> Any:
+    """Run the model on data, as after training: dropout drops nothing, batch norm uses its running values.
+
+    Args:
+        model: the model.
+        params: from ``init`` or ``fit``.
+        x: an array, a tensor, or a dict of them by input.
+        device: where to run; the one of the params by default.
+
+    Returns:
+        A NumPy array, or a tensor where a tensor was given; nested as the outputs are.
+
+    Raises:
+        DataError: the data does not fit the inputs.
+        ParamsError: the params are another model's.
+
+    Example:
+        >>> import numpy as np
+        >>> from axon_nb import dense, input
+        >>> model = input((None, 3)) | dense(2, kernel_initializer="ones")
+        >>> model.predict(model.init(), np.ones((1, 3), "float32"))
+        array([[3., 3.]], dtype=float32)
+    """
+    return Compiled(model, params, device=device, _cache=_programs(model))(x)
+
+
+def _programs(model: Model) -> dict[str, Any]:
+    programs: dict[str, Any] = model.__dict__.setdefault("_predict_programs", {})
+    return programs
+
+
+@verb
+def apply(model: Model, params: Params, x: Any, mode: Mode = "train", seed: int = 0) -> tuple[Any, Params]:
+    """Run the model as a pure function: same arguments, same result; nothing is changed.
+
+    Returns:
+        The output as tensors, and the params with the states' next values (in training mode).
+
+    Raises:
+        DataError: the data does not fit the inputs.
+        OptionError: the mode is not one.
+
+    Example:
+        >>> import numpy as np
+        >>> from axon_nb import batch_norm, input
+        >>> model = input((None, 1)) | batch_norm(momentum=0.5)
+        >>> y, after = model.apply(model.init(), np.array([[1.0], [3.0]], "float32"))
+        >>> after["batch_norm_0"]["mean"].tolist()
+        [1.0]
+    """
+    if mode not in ("train", "inference"):
+        problem = "mode is 'train' or 'inference'"
+        raise OptionError(problem, got=repr(mode))
+    with RUNTIME:
+        inputs, _ = _prepare(model, params, x, _device_of(params))
+        tensors = {path: leaf.tensor for path, leaf in params.leaves.items()}
+        values = Values(tensors, seed=seed, device=_device_of(params))
+        result = forward(model, values, inputs, training=mode == "train")
+        after = Params({p: Leaf(values.updates.get(p, leaf.tensor), leaf.kind) for p, leaf in params.leaves.items()})
+        realize([*_tensors(result), *values.updates.values()])
+    return result, after
+
+
+def build(model: Model, mode: Mode = "inference") -> tuple[Callable[..., Params], Callable[..., Any]]:
+    """Return a model as two pure functions: ``init_fn(seed, **shapes)`` and ``predict_fn(params, x)``.
+
+    In train mode ``predict_fn(params, x, seed)`` returns the output and the next params, as ``apply`` does.
+
+    Example:
+        >>> import numpy as np
+        >>> from axon_nb import build, dense, input
+        >>> init_fn, predict_fn = build(input((None, 3)) | dense(2))
+        >>> predict_fn(init_fn(0), np.ones((1, 3), "float32")).shape
+        (1, 2)
+    """
+    if mode == "inference":
+        return model.init, model.predict  # type: ignore[attr-defined]  # verbs, added above
+    return model.init, lambda params, x, seed=0: apply(model, params, x, mode, seed)  # type: ignore[attr-defined]
+
+
+@verb
+def compile(
+    model: Model, device: str | None = None, seed: int = 0, params: Params | None = None, **shapes: Any
+) -> Compiled:
+    """Put a model on a device with weights of its own.
+
+    Example:
+        >>> import numpy as np
+        >>> from axon_nb import dense, input
+        >>> double = (input((None, 1)) | dense(1, kernel_initializer=2.0)).compile()
+        >>> double(np.array([[21.0]], "float32"))
+        array([[42.]], dtype=float32)
+    """
+    return Compiled(model, params if params is not None else init(model, seed, **shapes), device=device)
+
+
+class Compiled:
+    """A model with its weights on a device; call it with data."""
+
+    def __init__(
+        self, model: Model, params: Params, *, device: str | None = None, _cache: dict[str, Any] | None = None
+    ) -> None:
+        self.model = model
+        self.params = params if device is None or device == _device_of(params) else params.to(device)
+        self.device = device or _device_of(params)
+        self._programs = {} if _cache is None else _cache
+
+    def __call__(self, x: Any) -> Any:
+        """Run on data: arrays give arrays, tensors give tensors."""
+        with RUNTIME:
+            inputs, wants_tensor = _prepare(self.model, self.params, x, self.device)
+            tensors = {path: leaf.tensor for path, leaf in self.params.leaves.items()}
+            nodes = tuple(inputs)
+            program = self._program(nodes, tuple(tensors))
+            flat = program(*inputs.values(), *tensors.values())
+            results = iter(flat if isinstance(flat, tuple) else (flat,))
+            found = map_leaves(self.model.outputs, lambda node: next(results))
+            return found if wants_tensor else map_tensors(found, lambda t: t.numpy())
+
+    def _program(self, nodes: tuple[Node, ...], paths: tuple[Path, ...]) -> Program:
+        key = repr((tuple(node.key for node in nodes), paths))
+        if key not in self._programs:
+
+            def run(*tensors: Tensor) -> tuple[Tensor, ...]:
+                values = Values(dict(zip(paths, tensors[len(nodes) :], strict=True)))
+                fed = dict(zip(nodes, tensors[: len(nodes)], strict=True))
+                return tuple(_tensors(forward(self.model, values, fed, training=False)))
+
+            self._programs[key] = Program(run, name=f"predict {self.model.name or ''}".strip())
+        made: Program = self._programs[key]
+        return made
+
+    def __repr__(self) -> str:
+        return f"<Compiled on {self.device}: {self.model!r}>"
+
+
+def map_tensors(structure: Any, function: Callable[[Tensor], Any]) -> Any:
+    """Put the results of a function in place of the tensors of a nested result."""
+    if isinstance(structure, dict):
+        return {name: map_tensors(part, function) for name, part in structure.items()}
+    if isinstance(structure, tuple | list):
+        return tuple(map_tensors(part, function) for part in structure)
+    return function(structure)
+
+
+def _tensors(structure: Any) -> list[Tensor]:
+    found: list[Tensor] = []
+    map_tensors(structure, found.append)
+    return found
+
+
+def _prepare(model: Model, params: Params, x: Any, device: str) -> tuple[dict[Node, Tensor], bool]:
+    arrays = as_inputs(model, x)
+    shapes = batch_shapes(model, arrays)
+    traced = trace(model, shapes).check()
+    if not isinstance(params, Params):
+        problem = f"params come from model.init() or fit, not a {type(params).__name__}"
+        raise ParamsError(problem)
+    check_fits(params, {path: (spec.shape, spec.dtype) for path, spec in traced.params().items()})
+    wants_tensor = any(isinstance(value, Tensor) for value in arrays.values())
+    tensors = {node: as_tensor(value, node.options["dtype"], device) for node, value in arrays.items()}
+    return tensors, wants_tensor
+
+
+def as_tensor(value: Any, dtype: str, device: str) -> Tensor:
+    """Put an array or a tensor on a device, with the dtype that an input declares."""
+    if isinstance(value, Tensor):
+        return value.cast(dtype).to(device)
+    return Tensor(np.ascontiguousarray(value, dtype=None if dtype == "bfloat16" else dtype), dtype=dtype, device=device)
+
+
+def _device_of(params: Params) -> str:
+    for leaf in params.leaves.values():
+        device = leaf.tensor.device
+        return device if isinstance(device, str) else default_device()
+    return default_device()
+
+
+__all__ = [
+    "Compiled",
+    "Values",
+    "apply",
+    "as_tensor",
+    "build",
+    "compile",
+    "forward",
+    "init",
+    "leaves",
+    "map_tensors",
+    "predict",
+]

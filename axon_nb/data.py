@@ -1,0 +1,152 @@
+"""Owns the data people give to a model: how it is matched with the inputs, and what is refused.
+
+Knows nothing about running or training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from tinygrad import Tensor
+
+from axon_nb.errors import DataError, ShapeError, unknown
+from axon_nb.graph import Model, Node
+from axon_nb.shapes import show
+
+
+def as_inputs(model: Model, x: Any) -> dict[Node, Any]:
+    """Match data with a model's inputs: an array for the only input, or a dict by name, or a tuple in order.
+
+    Raises:
+        DataError: an input is missing, or data is not numbers.
+        UnknownNameError: there is no input of that name.
+
+    Example:
+        >>> from axon_nb import input
+        >>> [v.shape for v in as_inputs(input((None, 2), name="x"), [[1, 2]]).values()]
+        [(1, 2)]
+    """
+    names = {model.names[node]: node for node in model.inputs}
+    if isinstance(x, Mapping):
+        for name in x:
+            if name not in names:
+                msg = "input"
+                raise unknown(msg, name, names)
+        given = dict(x)
+    elif len(names) == 1:
+        given = dict.fromkeys(names, x)
+    elif isinstance(x, tuple) and len(x) == len(names):
+        given = dict(zip(names, x, strict=True))
+    else:
+        problem = f"the model has {len(names)} inputs: {', '.join(names)}"
+        example = ", ".join(f"{name!r}: ..." for name in names)
+        raise DataError(problem, got=_describe(x), fix=f"give a dict: {{{example}}}")
+    missing = [name for name in names if name not in given]
+    if missing:
+        problem = f"no data for input {' and '.join(map(repr, missing))}"
+        raise DataError(problem, fix=f"the inputs are: {', '.join(names)}")
+    return {node: as_numbers(given[name], f"input {name!r}") for name, node in names.items()}
+
+
+def as_numbers(value: Any, what: str) -> Any:
+    """Return data as an array (a tensor stays one).
+
+    Raises:
+        DataError: it is not numbers, or the rows differ in length.
+    """
+    if isinstance(value, Tensor):
+        return value
+    if hasattr(value, "detach") and hasattr(value, "cpu"):  # a PyTorch tensor
+        value = value.detach().cpu()
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        problem = f"{what}: the rows differ in length"
+        raise DataError(problem, got=_describe(value), fix="pad them to one length") from error
+    if array.dtype.kind not in "fiub":
+        problem = f"{what} is not numbers"
+        raise DataError(problem, got=_describe(array), fix="convert it: array.astype('float32')")
+    return array
+
+
+def batch_shapes(model: Model, arrays: Mapping[Node, Any]) -> dict[str, tuple[int, ...]]:
+    """Check the shapes of the data against the declared ones, and return them by input.
+
+    Raises:
+        DataError: a shape does not fit, the data is empty, or inputs have different numbers of samples.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    for node, value in arrays.items():
+        name = model.names[node]
+        shape = tuple(int(size) for size in value.shape)
+        if not shape or 0 in shape:
+            problem = f"input {name!r} is empty" if 0 in shape else f"input {name!r} is a single number"
+            fix = "give at least one sample" if 0 in shape else "a batch of samples has at least one axis"
+            raise DataError(problem, got=show(shape), fix=fix)
+        _check_declared(name, node.options["shape"], shape)
+        shapes[name] = shape
+    sizes = {name: shape[0] for name, shape in shapes.items()}
+    if len(set(sizes.values())) > 1:
+        problem = "the inputs have different numbers of samples"
+        raise DataError(problem, got=", ".join(f"{name}: {size}" for name, size in sizes.items()))
+    return shapes
+
+
+def _check_declared(name: str, declared: Any, shape: tuple[int, ...]) -> None:
+    if declared is None:
+        return
+    fits = len(declared) == len(shape) and all(
+        not isinstance(want, int) or want == have for want, have in zip(declared, shape, strict=True)
+    )
+    if fits:
+        return
+    problem = f"the data for input {name!r} does not fit: it takes {show(declared)}"
+    raise DataError(problem, got=show(shape), fix=_fixes(declared, shape))
+
+
+def _fixes(declared: Any, shape: tuple[int, ...]) -> list[str]:
+    known = [size for size in declared[1:] if isinstance(size, int)]
+    if len(known) != len(declared) - 1:
+        return []
+    wanted, have = int(np.prod(known)), int(np.prod(shape[1:]))
+    if shape == tuple(known):
+        return ["it is one sample: add a batch axis with x[None]"]
+    return [f"x.reshape(-1, {', '.join(map(str, known))})"] if wanted == have else []
+
+
+def check_finite(value: Any, what: str) -> None:
+    """Refuse data with NaN or infinite values, and say where the first is.
+
+    Raises:
+        DataError: there are some.
+
+    Example:
+        >>> check_finite(np.array([1.0, np.nan]), "x")
+        Traceback (most recent call last):
+        axon_nb.errors.DataError: x has 1 NaN value, the first in sample 1
+          fix: drop or fill them first, for example with numpy.nan_to_num
+    """
+    if isinstance(value, Tensor) or value.dtype.kind != "f":
+        return
+    bad = ~np.isfinite(value)
+    if not bad.any():
+        return
+    first = np.argwhere(bad)[0]
+    kind = "NaN" if np.isnan(value[bad]).any() else "infinite"
+    count = int(bad.sum())
+    problem = (
+        f"{what} has {count:,} {kind} value{'s' * (count > 1)}, the first in sample {first[0] if len(first) else 0}"
+    )
+    raise DataError(problem, fix="drop or fill them first, for example with numpy.nan_to_num")
+
+
+def _describe(value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    if shape is not None:
+        return f"{type(value).__name__} {show(tuple(shape))} {value.dtype}"
+    return type(value).__name__
+
+
+__all__ = ["ShapeError", "as_inputs", "as_numbers", "batch_shapes", "check_finite"]

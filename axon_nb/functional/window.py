@@ -1,0 +1,97 @@
+"""Owns what convolution and pooling have in common: channels axes, sizes for each axis, and padding.
+
+Knows nothing about what happens inside the window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from tinygrad import Tensor
+
+from axon_nb.checks import expect
+from axon_nb.errors import ShapeError
+
+Size: TypeAlias = int | tuple[int, ...]
+PaddingValue: TypeAlias = str | int | Sequence[tuple[int, int]]
+
+_LEAST_RANK = 3
+
+
+def to_first(x: Tensor, channels: str) -> Tensor:
+    """Move the channels axis from last to right after the batch, where it is last."""
+    expect(x, least=_LEAST_RANK, fix="it takes (batch, channels, height, width), or one spatial axis or three")
+    return x if channels == "first" else x.permute(0, x.ndim - 1, *range(1, x.ndim - 1))
+
+
+def from_first(x: Tensor, channels: str) -> Tensor:
+    """Move the channels axis back to where it was."""
+    return x if channels == "first" else x.permute(0, *range(2, x.ndim), 1)
+
+
+def per_axis(size: Size, axes: int, what: str) -> tuple[int, ...]:
+    """Write a size for each spatial axis.
+
+    Raises:
+        ShapeError: a tuple has another number of sizes.
+
+    Example:
+        >>> per_axis(3, 2, "kernel_size")
+        (3, 3)
+    """
+    if isinstance(size, int):
+        return (size,) * axes
+    if len(size) != axes:
+        problem = f"{what} has {len(size)} sizes and the input {axes} spatial axes"
+        raise ShapeError(problem, fix=f"give one number, or {axes}")
+    return tuple(size)
+
+
+def pads(
+    padding: PaddingValue, sizes: Sequence[int], kernel: Sequence[int], strides: Sequence[int], dilation: Sequence[int]
+) -> list[tuple[int, int]]:
+    """Work out the cells added before and after each spatial axis.
+
+    ``"same"`` gives ``ceil(size / stride)`` windows, as ONNX's SAME_UPPER and Keras do.
+
+    Example:
+        >>> pads("same", (28, 28), (3, 3), (2, 2), (1, 1))
+        [(0, 1), (0, 1)]
+    """
+    if padding == "valid":
+        return [(0, 0)] * len(sizes)
+    if isinstance(padding, int):
+        return [(padding, padding)] * len(sizes)
+    if padding == "same":
+        return [_same(n, k, s, d) for n, k, s, d in zip(sizes, kernel, strides, dilation, strict=True)]
+    if len(padding) != len(sizes):
+        problem = f"padding has {len(padding)} pairs and the input {len(sizes)} spatial axes"
+        raise ShapeError(problem, fix=f"give {len(sizes)} pairs (before, after)")
+    return [(int(pair[0]), int(pair[1])) for pair in padding]
+
+
+def _same(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
+    windows = -(-size // stride)
+    total = max((windows - 1) * stride + (kernel - 1) * dilation + 1 - size, 0)
+    return total // 2, total - total // 2
+
+
+def check_window(
+    sizes: Sequence[int], kernel: Sequence[int], dilation: Sequence[int], padding: Sequence[tuple[int, int]]
+) -> None:
+    """Check that the window fits into the padded input at least once.
+
+    Raises:
+        ShapeError: it does not.
+    """
+    for size, k, d, (lo, hi) in zip(sizes, kernel, dilation, padding, strict=True):
+        span = (k - 1) * d + 1
+        if span > size + lo + hi:
+            problem = f"a window of {span} does not fit into {size + lo + hi} cells"
+            raise ShapeError(problem, fix=("a smaller kernel_size", 'padding="same"'))
+
+
+def flat(padding: Sequence[tuple[int, int]]) -> tuple[int, ...]:
+    """Write padding as tinygrad takes it: the last axis first."""
+    return tuple(cell for pair in reversed(padding) for cell in pair)

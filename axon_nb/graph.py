@@ -1,0 +1,408 @@
+"""Owns models: an immutable graph of applied layers, built by pipes and by composing models.
+
+Knows nothing about shapes, weights or running: modules below add those verbs with :func:`verb`.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any, ParamSpec, TypeAlias, TypeVar
+
+from axon_nb import shapes
+from axon_nb.declaration import Declaration
+from axon_nb.errors import AxonError, GraphError, unknown
+from axon_nb.layer import Layer, Op, as_layer, check_name, combinator, registry
+from axon_nb.options import Choice, Flag, Option, OptionType
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_keys = itertools.count()
+
+DTYPES = ("float32", "float16", "bfloat16", "float64", "int32", "int64", "int16", "int8", "uint8", "bool")
+
+
+class Node:
+    """A layer applied inside a model."""
+
+    __slots__ = ("key", "layer", "parents", "path")
+
+    def __init__(self, layer: Op, parents: tuple[Node, ...], path: tuple[str, ...] = ()) -> None:
+        self.key = next(_keys)
+        self.layer = layer
+        self.parents = parents
+        self.path = path
+
+    @property
+    def op(self) -> str:
+        """Name of the layer's function: ``dense``."""
+        return self.layer.declaration.name
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The layer's options, defaults filled in."""
+        return self.layer.options
+
+    @property
+    def is_input(self) -> bool:
+        """Whether it is an input, of the whole model or (if it has a parent) of a part of it."""
+        return self.layer.declaration is INPUT
+
+    def __repr__(self) -> str:
+        return f"<Node {self.layer!r}>"
+
+
+Structure: TypeAlias = "Node | tuple[Structure, ...] | dict[str, Structure]"
+
+
+def leaves(structure: Structure) -> Iterator[Node]:
+    """List the nodes of outputs that may be nested."""
+    if isinstance(structure, Node):
+        yield structure
+    else:
+        for part in structure.values() if isinstance(structure, dict) else structure:
+            yield from leaves(part)
+
+
+def map_leaves(structure: Structure, function: Callable[[Node], Any]) -> Any:
+    """Put the results of a function in place of the nodes."""
+    if isinstance(structure, Node):
+        return function(structure)
+    if isinstance(structure, dict):
+        return {name: map_leaves(part, function) for name, part in structure.items()}
+    return tuple(map_leaves(part, function) for part in structure)
+
+
+class Model:
+    """An immutable graph of applied layers with one or more outputs. It holds no weights.
+
+    Example:
+        >>> from axon_nb import dense, input
+        >>> mnist = input((None, 784), name="image") | dense(128, "relu") | dense(10, "softmax")
+        >>> mnist
+        <Model: image (None, 784) -> dense_0 -> dense_1 (None, 10)>
+    """
+
+    def __init__(self, outputs: Structure, name: str | None = None, *, parts: int = 0) -> None:
+        self.outputs = outputs
+        self.name = check_name(name)
+        self._parts = parts  # how many models were composed into this one, so that a | b | c gives three parts, not two
+
+    @functools.cached_property
+    def nodes(self) -> tuple[Node, ...]:
+        """All nodes, parents before children."""
+        return tuple(_parents_first(list(leaves(self.outputs))))
+
+    @functools.cached_property
+    def inputs(self) -> tuple[Node, ...]:
+        """The nodes that must be fed."""
+        return tuple(node for node in self.nodes if node.is_input and not node.parents)
+
+    @functools.cached_property
+    def layers(self) -> tuple[Op, ...]:
+        """The layers that are applied, each once, without the inputs."""
+        return tuple(dict.fromkeys(node.layer for node in self.nodes if not node.is_input))
+
+    @functools.cached_property
+    def names(self) -> dict[Node, str]:
+        """The unique name of each node, its part in front: ``generator.dense_0``."""
+        return name_nodes(self.nodes)
+
+    @functools.cached_property
+    def owners(self) -> dict[Op, Node]:
+        """The first node of each layer: its name is where the layer's weights stand."""
+        first: dict[Op, Node] = {}
+        for node in self.nodes:
+            first.setdefault(node.layer, node)
+        return first
+
+    def named(self, name: str | None) -> Model:
+        """Return the same model under a name: what its part is called when it is composed.
+
+        Raises:
+            DeclarationError: the name is empty or has a dot.
+        """
+        return Model(self.outputs, name, parts=self._parts)
+
+    def find(self, name: str) -> Node:
+        """Find a node by its name.
+
+        Raises:
+            UnknownNameError: there is none of that name.
+        """
+        for node, known in self.names.items():
+            if known == name:
+                return node
+        msg = "node"
+        raise unknown(msg, name, self.names.values())
+
+    def __axon_apply__(self, layer: Layer, models: tuple[Any, ...]) -> Model:
+        inputs = [node for model in models for node in leaves(_need_model(model).outputs)]
+        return Model(layer.build(_Builder(()), *inputs))
+
+    def __or__(self, other: object) -> Model:
+        if isinstance(other, Model):
+            return compose(self, other)
+        layer = as_layer(other)
+        if layer is None:
+            problem = f"a {type(other).__name__} is not a layer"
+            raise GraphError(problem, got=repr(other), fix="pipe into a layer, a model or a function of tensors")
+        return self.__axon_apply__(layer, (self,))
+
+    def __ror__(self, other: object) -> Model:
+        if isinstance(other, tuple | list) and all(isinstance(one, Model) for one in other):
+            return _join(list(other), self)
+        problem = f"a {type(other).__name__} cannot be piped into a model"
+        raise GraphError(problem, got=repr(other), fix="begin with input(...), or call model.predict(params, x)")
+
+    def __call__(self, *inputs: Any) -> Model:
+        """Apply this model to others, as a layer is applied."""
+        return _join([_need_model(one) for one in inputs], self)
+
+    def __add__(self, other: object) -> Model:
+        return _arithmetic("add", self, other)
+
+    def __sub__(self, other: object) -> Model:
+        return _arithmetic("subtract", self, other)
+
+    def __mul__(self, other: object) -> Model:
+        return _arithmetic("multiply", self, other)
+
+    def __repr__(self) -> str:
+        shown = [self.names[n] + (f" {_declared(n)}" if n.is_input else "") for n in self.nodes]
+        limit = 6
+        if len(shown) > limit:
+            shown = [*shown[:3], f"... {len(shown) - 5} more ...", *shown[-2:]]
+        shape = self._output_shape_or_none() if len(self.nodes) > len(self.inputs) else None
+        end = f" {shapes.show(shape)}" if isinstance(shape, tuple) else ""
+        name = f" {self.name}" if self.name else ""
+        return f"<Model{name}: {' -> '.join(shown)}{end}>"
+
+    def _output_shape_or_none(self) -> object:
+        try:
+            return getattr(self, "output_shape", None)
+        except AxonError:
+            return None  # a model that does not fit still has a repr
+
+
+def verb(function: Callable[P, R]) -> Callable[P, R]:
+    """Make a function whose first argument is a model a method of Model.
+
+    So each method stands in the module that can do it (shapes in ``trace``, weights in ``compiled``) and the graph
+    needs to know none of them.
+    """
+    setattr(Model, function.__name__, function)
+    return function
+
+
+def attribute(function: Callable[[Model], R]) -> Callable[[Model], R]:
+    """Make a function of a model a property of Model."""
+    setattr(Model, function.__name__, property(function))
+    return function
+
+
+class _Builder:
+    """Makes nodes: the wiring by which layers become part of a model."""
+
+    def __init__(self, path: tuple[str, ...]) -> None:
+        self.path = path
+
+    def apply(self, op: Op, inputs: tuple[Node, ...]) -> Node:
+        takes = len(op.declaration.inputs)
+        if op.declaration.variadic:
+            takes = min(takes, len(inputs))
+        if len(inputs) != takes and not op.declaration.variadic:
+            word = "one input" if takes == 1 else f"{takes} inputs"
+            fix = "join them first: (a, b) | concatenate()" if takes == 1 else f"({', '.join('ab'[:takes])}) | {op!r}"
+            problem = f"takes {word} and got {len(inputs)}"
+            raise GraphError(problem, where=where(op), fix=fix)
+        return Node(op, tuple(inputs), self.path)
+
+    def inside(self, name: str) -> _Builder:
+        return _Builder((*self.path, name))
+
+
+def where(op: Op, name: str | None = None) -> str:
+    """Say which layer and where it was written: ``dense 'dense_1' (cell line 4)``."""
+    named = f" {name or op.name!r}" if name is None and op.name else f" {name!r}" if name else ""
+    return f"{op.declaration.name}{named}" + (f" ({op.source})" if op.source else "")
+
+
+def _need_model(value: object) -> Model:
+    if not isinstance(value, Model):
+        problem = "a model is applied to models"
+        raise GraphError(problem, got=repr(value), fix="begin with input(...), or call model.predict(params, x)")
+    return value
+
+
+def _arithmetic(op: str, left: Model, right: object) -> Model:
+    if isinstance(right, Model):
+        made: Model = registry[op](left, right)
+        return made
+    return NotImplemented
+
+
+def _parents_first(roots: list[Node]) -> Iterator[Node]:
+    """Walk depth first without recursion: a model may be thousands of layers deep."""
+    seen: set[Node] = set()
+    stack: list[tuple[Node, Iterator[Node]]] = []
+    for root in roots:
+        if root in seen:
+            continue
+        seen.add(root)
+        stack.append((root, iter(root.parents)))
+        while stack:
+            node, parents = stack[-1]
+            parent = next((p for p in parents if p not in seen), None)
+            if parent is None:
+                stack.pop()
+                yield node
+            else:
+                seen.add(parent)
+                stack.append((parent, iter(parent.parents)))
+
+
+def name_nodes(nodes: tuple[Node, ...]) -> dict[Node, str]:
+    """Name nodes: ``dense_0``, ``dense_1`` by op and order in their part; a name of the layer's own goes first.
+
+    Raises:
+        GraphError: two different layers of one part have the same name.
+    """
+    taken: dict[tuple[tuple[str, ...], str], Op] = {}
+    for node in nodes:
+        if node.layer.name and taken.setdefault((node.path, node.layer.name), node.layer) is not node.layer:
+            problem = f"there are two layers named {node.layer.name!r}"
+            raise GraphError(problem, where=where(node.layer), fix="give one of them another name=...")
+    counts: Counter[tuple[tuple[str, ...], str]] = Counter()
+    names: dict[Node, str] = {}
+    uses: Counter[Op] = Counter()
+    first: dict[Op, str] = {}
+    for node in nodes:
+        uses[node.layer] += 1
+        if uses[node.layer] > 1:
+            names[node] = f"{first[node.layer]}#{uses[node.layer]}"
+            continue
+        own = node.layer.name or _next_name(node, counts, taken)
+        first[node.layer] = names[node] = ".".join((*node.path, own))
+    return names
+
+
+def _next_name(node: Node, counts: Counter[Any], taken: dict[tuple[tuple[str, ...], str], Op]) -> str:
+    while True:
+        own = f"{node.op}_{counts[node.path, node.op]}"
+        counts[node.path, node.op] += 1
+        if (node.path, own) not in taken:
+            return own
+
+
+def _declared(node: Node) -> str:
+    return shapes.show(node.options["shape"])
+
+
+class _ShapeOption(OptionType):
+    """A shape with its batch axis."""
+
+    control = "shape"
+
+    def parse(self, value: Any) -> shapes.Shape:
+        return shapes.as_shape(value)
+
+
+def _input_function(x: Any) -> Any:
+    return x
+
+
+INPUT = Declaration(
+    "input", "input", _input_function, (), variadic=False, scoped=False,
+    options=(
+        Option("shape", _ShapeOption(help="Shape with the batch axis; None or a name where not known.",
+                                     example=(None, 784)), None, optional=True),
+        Option("dtype", Choice(words=DTYPES, help="Kind of numbers.", example="int32"), "float32", positional=False),
+        Option("optional", Flag(help="Whether it may be left out.", example=True), False, positional=False),
+    ),
+)  # fmt: skip
+
+
+@combinator
+def input(shape: Any = None, *, name: str | None = None, dtype: str = "float32", optional: bool = False) -> Model:
+    """Begin a model.
+
+    Args:
+        shape: with the batch axis first; ``None`` for a size that is not known, a name (``"time"``) for one that is the
+            same wherever the name stands. Without a shape, the model's shapes are known when it is given data.
+        name: what the input is called in ``fit`` and ``predict``, and in the table.
+        dtype: kind of numbers it takes, ``"int32"`` for class or word numbers.
+        optional: whether it may be left out.
+
+    Raises:
+        ShapeError: the shape is not one.
+
+    Example:
+        >>> input((None, 1, 28, 28), name="image")
+        <Model: image (None, 1, 28, 28)>
+    """
+    options = INPUT.bind((), {"shape": shape, "dtype": dtype, "optional": optional})
+    return Model(Node(Op(INPUT, options, name), ()))
+
+
+@combinator
+def compose(*models: Model, **named: Model) -> Model:
+    """Feed each model's output to the next one's input; each keeps its parameters in a part of its own.
+
+    A part is called as the model (``%%axon generator``), as the keyword, or ``part_0``, ``part_1`` ...
+
+    Raises:
+        GraphError: there are fewer than two models, or outputs and inputs differ in number.
+
+    Example:
+        >>> from axon_nb import dense
+        >>> encoder, decoder = input((None, 8)) | dense(2), input((None, 2)) | dense(8)
+        >>> [name for name in compose(encoder=encoder, decoder=decoder).names.values()]
+        ['input_0', 'encoder.dense_0', 'decoder.input_0', 'decoder.dense_0']
+    """
+    parts = [_need_model(m) for m in models] + [_need_model(m).named(name) for name, m in named.items()]
+    if len(parts) < 2:
+        problem = "compose takes two models or more"
+        raise GraphError(problem)
+    return functools.reduce(lambda left, right: _join([left], right), parts)
+
+
+def _join(lefts: list[Model], right: Model) -> Model:
+    """Put ``right`` behind other models, each as a part under its name."""
+    new: dict[Node, Node] = {}
+    count = 0
+    outputs: list[Node] = []
+    for left in lefts:
+        is_part = not left._parts and not all(node.is_input for node in left.nodes)
+        structure = _copy(left, (left.name or f"part_{count}",), new) if is_part else left.outputs
+        outputs += leaves(structure)
+        count += left._parts or is_part
+    if len(outputs) != len(right.inputs):
+        problem = f"{len(outputs)} outputs meet {len(right.inputs)} inputs"
+        names = ", ".join(right.names[node] for node in right.inputs)
+        raise GraphError(problem, got=f"inputs: {names}", fix="pipe one model for each input: (a, b) | model")
+    path = (right.name or f"part_{count}",)
+    bound = {node: Node(node.layer, (value,), path) for node, value in zip(right.inputs, outputs, strict=True)}
+    return Model(_copy(right, path, bound), parts=count + 1)
+
+
+def _copy(model: Model, path: tuple[str, ...], new: dict[Node, Node]) -> Structure:
+    """Copy nodes into a part. Layers stay the same objects, so weights are shared with what they were copied from.
+
+    Args:
+        model: what is copied.
+        path: the part.
+        new: what stands for nodes already copied; filled in. Unbound inputs stay as they are, outside of any part.
+    """
+    for node in model.nodes:
+        if node not in new:
+            is_open = node.is_input and not node.parents
+            new[node] = node if is_open else Node(node.layer, tuple(new[p] for p in node.parents), path + node.path)
+    structure: Structure = map_leaves(model.outputs, new.__getitem__)
+    return structure
+
+
+__all__ = ["INPUT", "Model", "Node", "Structure", "compose", "input", "leaves", "map_leaves", "verb"]

@@ -1,0 +1,17 @@
+"""Declarations of the built-in layers, a file per family: adding a family is one file and one line here.
+
+Know nothing about how a layer is traced or run.
+"""
+
+from axon_nb.layers import (
+    activation,
+    combine,
+    convolution,
+    dropout,
+    linear,
+    normalization,
+    pooling,
+    shape,
+)
+
+__all__ = ["activation", "combine", "convolution", "dropout", "linear", "normalization", "pooling", "shape"]

@@ -1,0 +1,167 @@
+"""Owns the weights and state of a model: tensors by part, layer and name.
+
+Knows nothing about models or about how weights are drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from tinygrad import Tensor
+
+from axon_nb.checks import dtype_name
+from axon_nb.engine import RUNTIME
+from axon_nb.errors import ParamsError, UnknownNameError, unknown
+from axon_nb.shapes import show
+
+Path = tuple[str, ...]
+Kind = Literal["trainable", "frozen", "state"]
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One tensor and what it is for."""
+
+    tensor: Tensor
+    kind: Kind = "trainable"
+
+
+class Params(Mapping[str, "Params | Tensor"]):
+    """The weights and state of a model: ``params["dense_0"]["kernel"]``, ``params["generator"]["dense_0"]["kernel"]``.
+
+    Example:
+        >>> from axon_nb import dense, input
+        >>> params = (input((None, 3)) | dense(2)).init()
+        >>> params
+        <Params: 8 values, 32 bytes: dense_0.kernel (3, 2), dense_0.bias (2,)>
+        >>> params["dense_0"]["bias"].tolist()
+        [0.0, 0.0]
+    """
+
+    def __init__(self, leaves: Mapping[Path, Leaf]) -> None:
+        self._leaves = dict(leaves)
+        for path in self._leaves:
+            if not path:
+                problem = "a parameter needs a name"
+                raise ParamsError(problem)
+
+    @property
+    def leaves(self) -> dict[Path, Leaf]:
+        """All tensors by path."""
+        return dict(self._leaves)
+
+    @property
+    def flat(self) -> dict[str, Tensor]:
+        """All tensors by dotted path: ``"dense_0.kernel"``."""
+        return {".".join(path): leaf.tensor for path, leaf in self._leaves.items()}
+
+    def __getitem__(self, name: str) -> Params | Tensor:
+        path = tuple(name.split(".")) if isinstance(name, str) else ()
+        if path in self._leaves:
+            return self._leaves[path].tensor
+        depth = len(path)
+        inner = {rest[depth:]: leaf for rest, leaf in self._leaves.items() if rest[:depth] == path}
+        if not path or not inner:
+            raise _MissingKeyError.like(unknown("parameter or layer", name, list(self)))
+        return Params(inner)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(path[0] for path in self._leaves))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    def __contains__(self, name: object) -> bool:
+        return any(".".join(path[: i + 1]) == name for path in self._leaves for i in range(len(path)))
+
+    @property
+    def count(self) -> int:
+        """Number of values, state included."""
+        return sum(int(leaf.tensor.numel()) for leaf in self._leaves.values())
+
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes."""
+        return sum(int(leaf.tensor.numel()) * leaf.tensor.dtype.itemsize for leaf in self._leaves.values())
+
+    @property
+    def trainable(self) -> Params:
+        """Those that training changes by gradients."""
+        return self._only("trainable")
+
+    @property
+    def frozen(self) -> Params:
+        """Those that training leaves alone."""
+        return self._only("frozen")
+
+    @property
+    def state(self) -> Params:
+        """Those that training changes by other rules: running means."""
+        return self._only("state")
+
+    def _only(self, kind: Kind) -> Params:
+        return Params({path: leaf for path, leaf in self._leaves.items() if leaf.kind == kind})
+
+    def map(self, function: Callable[[Path, Leaf], Tensor]) -> Params:
+        """Put other tensors in place of these; each keeps its kind."""
+        return Params({path: replace(leaf, tensor=function(path, leaf)) for path, leaf in self._leaves.items()})
+
+    def copy(self) -> Params:
+        """Copy every tensor, so that training one does not change the other."""
+        with RUNTIME:
+            copied = self.map(lambda path, leaf: leaf.tensor.clone())
+            realize([leaf.tensor for leaf in copied._leaves.values()])
+        return copied
+
+    def to(self, device: str) -> Params:
+        """Copy every tensor to a device."""
+        with RUNTIME:
+            moved = self.map(lambda path, leaf: leaf.tensor.to(device))
+            realize([leaf.tensor for leaf in moved._leaves.values()])
+        return moved
+
+    def __repr__(self) -> str:
+        shown = [f"{'.'.join(path)} {show(tuple(leaf.tensor.shape))}" for path, leaf in self._leaves.items()]
+        limit = 8
+        if len(shown) > limit:
+            shown = [*shown[: limit - 1], f"... {len(shown) - limit + 1} more"]
+        return f"<Params: {self.count:,} values, {self.nbytes:,} bytes: {', '.join(shown)}>"
+
+
+class _MissingKeyError(UnknownNameError, KeyError):
+    """So that ``Mapping`` and ``in`` work as people expect of a mapping."""
+
+    @classmethod
+    def like(cls, error: Exception) -> _MissingKeyError:
+        return cls(getattr(error, "problem", str(error)), fix=getattr(error, "fixes", ()))
+
+
+def realize(tensors: list[Tensor]) -> None:
+    """Compute tensors, all in one go."""
+    with RUNTIME:
+        if tensors:
+            tensors[0].realize(*tensors[1:])
+
+
+def check_fits(params: Params, expected: Mapping[Path, tuple[tuple[int, ...], str]]) -> None:
+    """Check that params are those of a model: all that is expected is there, with its shape.
+
+    Raises:
+        ParamsError: lists everything that is missing or has another shape.
+    """
+    have = params.leaves
+    missing = [".".join(path) for path in expected if path not in have]
+    wrong = [
+        f"{'.'.join(path)} is {show(tuple(have[path].tensor.shape))} and must be {show(shape)}"
+        for path, (shape, _) in expected.items()
+        if path in have and tuple(have[path].tensor.shape) != shape
+    ]
+    if missing or wrong:
+        parts = ([f"missing: {', '.join(missing)}"] if missing else []) + wrong
+        problem = "these parameters do not belong to this model"
+        raise ParamsError(problem, got="; ".join(parts), fix="make them with model.init(), or init(like=params)")
+
+
+__all__ = ["Kind", "Leaf", "Params", "Path", "check_fits", "dtype_name", "realize"]

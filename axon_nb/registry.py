@@ -1,0 +1,61 @@
+"""Owns tables from a name to a thing (layers, activations, losses ...) and the error for a name that is not there.
+
+Knows nothing about what the things are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Generic, TypeVar
+
+from axon_nb.errors import DeclarationError, unknown
+
+T = TypeVar("T")
+
+
+class Registry(Mapping[str, T], Generic[T]):
+    """Things by name, in the order in which they were added.
+
+    Example:
+        >>> colours = Registry("colour")
+        >>> colours.add("red", "#f00")
+        >>> colours["red"]
+        '#f00'
+        >>> colours["rad"]
+        Traceback (most recent call last):
+        axon_nb.errors.UnknownNameError: there is no colour 'rad'
+          fix: did you mean 'red'?
+          fix: the colours are: red
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._things: dict[str, T] = {}
+
+    def add(self, name: str, thing: T, *, replace: bool = False) -> None:
+        """Put a thing under a name.
+
+        Raises:
+            DeclarationError: the name is taken and ``replace`` is false.
+        """
+        if name in self._things and not replace:
+            problem = f"there is already a {self.kind} {name!r}"
+            raise DeclarationError(problem)
+        self._things[name] = thing
+
+    def __getitem__(self, name: str) -> T:
+        if name not in self._things:
+            raise unknown(self.kind, name, self._things)
+        return self._things[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._things
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._things)
+
+    def __len__(self) -> int:
+        return len(self._things)
+
+    def __repr__(self) -> str:
+        return f"<{self.kind}s: {', '.join(self)}>"

@@ -1,0 +1,66 @@
+"""Owns shapes as people write them: dims that are sizes, names or unknown, and how they are printed.
+
+Knows nothing about layers or tensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from axon_nb.errors import ShapeError
+
+Dim: TypeAlias = int | str | None
+"""A size, a name for a size that is not known yet (``"time"``), or ``None``: not known and not named."""
+
+Shape: TypeAlias = tuple[Dim, ...]
+
+BATCH = "batch"
+
+
+def as_shape(value: object, *, what: str = "shape") -> Shape:
+    """Check a shape a user wrote.
+
+    Raises:
+        ShapeError: it is not a tuple or list of positive sizes, names and ``None``.
+
+    Example:
+        >>> as_shape([None, 784])
+        (None, 784)
+    """
+    if isinstance(value, set | frozenset):
+        problem = f"a {what} needs an order, and a set has none"
+        raise ShapeError(problem, got=repr(value), fix="write it with round brackets: (None, 784)")
+    if isinstance(value, int) and not isinstance(value, bool):
+        problem = f"a {what} is a tuple"
+        raise ShapeError(problem, got=repr(value), fix=f"write (None, {value}) for a batch of {value} numbers each")
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        problem = f"a {what} is a tuple of sizes, names and None"
+        raise ShapeError(problem, got=repr(value), fix="write for example (None, 1, 28, 28)")
+    return tuple(_as_dim(dim, value, what) for dim in value)
+
+
+def _as_dim(dim: object, whole: Sequence[object], what: str) -> Dim:
+    if dim is None or (isinstance(dim, str) and dim.isidentifier()):
+        return dim
+    if isinstance(dim, bool) or not hasattr(dim, "__index__"):
+        problem = f"a {what} holds whole numbers, names and None"
+        raise ShapeError(problem, got=repr(tuple(whole)))
+    size = int(dim.__index__())
+    if size < 1:
+        problem = f"every size in a {what} is at least 1"
+        raise ShapeError(problem, got=repr(tuple(whole)), fix="write None for a size that is not known yet")
+    return size
+
+
+def show(shape: Shape | None) -> str:
+    """Write a shape for people: names without quotes, ``?`` where even the rank is unknown.
+
+    Example:
+        >>> show((None, "time", 16)), show((3,)), show(None)
+        ('(None, time, 16)', '(3,)', '?')
+    """
+    if shape is None:
+        return "?"
+    inner = ", ".join(str(dim) for dim in shape)
+    return f"({inner},)" if len(shape) == 1 else f"({inner})"

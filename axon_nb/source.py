@@ -1,0 +1,61 @@
+"""Owns where a layer was written: the user's own file or cell, line and columns.
+
+Knows nothing about layers.
+"""
+
+from __future__ import annotations
+
+import itertools
+import linecache
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType
+
+_PACKAGE = str(Path(__file__).parent)
+_CELL = re.compile(r"^<axon|[/\\]ipykernel_\d+[/\\]|^<ipython-input")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A place in a user's code, kept as the compiled instruction: lines and columns are worked out when asked for."""
+
+    code: CodeType
+    instruction: int
+
+    @property
+    def filename(self) -> str:
+        """Name of the file, or what IPython calls the cell."""
+        return self.code.co_filename
+
+    @property
+    def position(self) -> tuple[int, int | None, int | None, int | None]:
+        """First line (from 1), last line, first column and end column (from 0)."""
+        at = next(itertools.islice(self.code.co_positions(), self.instruction // 2, None))
+        return (at[0] or self.code.co_firstlineno, at[1], at[2], at[3])
+
+    @property
+    def line(self) -> int:
+        """Line in the file or cell, from 1."""
+        return self.position[0]
+
+    @property
+    def text(self) -> str:
+        """The line itself, empty where the source is not at hand."""
+        return linecache.getline(self.filename, self.line).rstrip("\n")
+
+    def __str__(self) -> str:
+        if _CELL.search(self.filename):
+            return f"cell line {self.line}"
+        return f"{Path(self.filename).name} line {self.line}"
+
+
+def here() -> Source | None:
+    """Find the innermost place on the call stack that is not inside this package."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        if frame.f_back is None:
+            return None
+        frame = frame.f_back
+    return Source(frame.f_code, frame.f_lasti)

@@ -1,0 +1,582 @@
+"""Owns shape inference: a model and the shapes of its inputs become one row per node.
+
+Knows nothing about weights' values, devices or display. No layer states its shape: its body is run on empty lazy
+tensors, which computes nothing. Sizes that are not known are run with several probe sizes, and what the results have
+in common is the answer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tinygrad import Tensor
+from tinygrad.uop.ops import Ops, UOp
+
+from axon_nb.checks import dtype_name
+from axon_nb.errors import AxonError, ParamsError, ShapeError, unknown
+from axon_nb.graph import Model, Node, attribute, leaves, map_leaves, verb, where
+from axon_nb.layer import Op
+from axon_nb.rows import ParamRow, Report, Row
+from axon_nb.scope import Scope
+from axon_nb.shapes import Dim, Shape, as_shape, show
+
+# Probe sizes of the batch axis and of the others. Round ones, because models of images of any size halve them several
+# times; two per unknown dim, unusual enough not to be taken for a size that someone wrote.
+_BATCH_PROBES = (24, 40)
+_OTHER_PROBES = ((224, 352), (288, 416), (160, 480), (544, 608), (672, 736))
+
+_MEMO_SIZE = 8192
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Shape and kind of numbers of one tensor, in one probe: every size is known."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class ParamSpec:
+    """A parameter or state that a layer declared while it was traced."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    initializer: Any
+    is_state: bool
+
+    @property
+    def count(self) -> int:
+        """Number of values."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes."""
+        return self.count * _lazy((), self.dtype).dtype.itemsize
+
+
+@dataclass(frozen=True)
+class Traced:
+    """What one run of a layer's body on empty tensors told."""
+
+    output: Spec | tuple[Spec, ...]
+    params: tuple[ParamSpec, ...]
+    macs: int
+
+
+class TraceScope(Scope):
+    """The scope of a layer that is only traced: parameters are written down and come back empty."""
+
+    def __init__(self, *, training: bool) -> None:
+        super().__init__(training=training)
+        self.declared: dict[str, ParamSpec] = {}
+
+    def param(  # noqa: D102
+        self, name: str, shape: Sequence[int], initializer: Any = "glorot_uniform", dtype: str = "float32"
+    ) -> Any:
+        return self._declare(name, shape, initializer, dtype, is_state=False)
+
+    def state(self, name: str, shape: Sequence[int], initializer: Any = "zeros", dtype: str = "float32") -> Any:  # noqa: D102
+        return self._declare(name, shape, initializer, dtype, is_state=True)
+
+    def _declare(self, name: str, shape: Sequence[int], initializer: Any, dtype: str, *, is_state: bool) -> Any:
+        if name in self.declared:
+            problem = f"declares {name!r} twice"
+            raise ParamsError(problem)
+        sizes = tuple(int(size) for size in shape)
+        self.declared[name] = ParamSpec(name, sizes, dtype, initializer, is_state)
+        return _lazy(sizes, dtype)
+
+    def update(self, name: str, value: Any) -> None:  # noqa: D102
+        spec = self.declared.get(name)
+        if spec is None or not spec.is_state:
+            msg = "state"
+            raise unknown(msg, name, [s.name for s in self.declared.values() if s.is_state], error=ParamsError)
+        if tuple(value.shape) != spec.shape:
+            problem = f"the new value of state {name!r} has another shape"
+            raise ShapeError(problem, got=f"{tuple(value.shape)} for {spec.shape}")
+
+    def random(self, shape: Sequence[int]) -> Any:  # noqa: D102
+        return _lazy(tuple(shape), "float32")
+
+
+def _lazy(shape: tuple[int, ...], dtype: str) -> Tensor:
+    return Tensor.empty(*shape, dtype=dtype, device="CPU")
+
+
+_memo: OrderedDict[Any, Traced] = OrderedDict()
+
+
+def trace_layer(op: Op, inputs: tuple[Spec, ...], *, training: bool = False) -> Traced:
+    """Run a layer's body on empty tensors.
+
+    The result is remembered by layer, options and inputs, so that an edit traces one layer again.
+
+    Raises:
+        AxonError: the body refuses its inputs, or does not return tensors.
+    """
+    key = (op.fingerprint, inputs, training)
+    known = _memo.get(key)
+    if known is not None:
+        _memo.move_to_end(key)
+        return known
+    scope = TraceScope(training=training)
+    tensors = [_lazy(spec.shape, spec.dtype) for spec in inputs]
+    try:
+        result = call(op, scope, tensors)
+    except AxonError:
+        raise
+    except Exception as error:
+        raise ShapeError(_in_words(error)) from error
+    traced = Traced(_spec_of(result, op), tuple(scope.declared.values()), count_macs(result))
+    _memo[key] = traced
+    if len(_memo) > _MEMO_SIZE:
+        _memo.popitem(last=False)
+    return traced
+
+
+def call(op: Op, scope: Scope, tensors: Sequence[Any]) -> Any:
+    """Run a layer's function."""
+    function = op.declaration.function
+    return function(scope, *tensors, **op.options) if op.declaration.scoped else function(*tensors, **op.options)
+
+
+def _in_words(error: Exception) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else f"its body raised {type(error).__name__}"
+
+
+def _spec_of(result: Any, op: Op) -> Spec | tuple[Spec, ...]:
+    if isinstance(result, Tensor):
+        return Spec(tuple(int(size) for size in result.shape), dtype_name(result.dtype))
+    if isinstance(result, tuple | list) and result and all(isinstance(part, Tensor) for part in result):
+        return tuple(Spec(tuple(int(s) for s in part.shape), dtype_name(part.dtype)) for part in result)
+    problem = f"{op.declaration.name} must return a tensor, or a tuple of them"
+    raise ShapeError(problem, got=type(result).__name__)
+
+
+def count_macs(result: Any) -> int:
+    """Count multiply-adds: the products that are summed, in the graph of the result."""
+    roots = [part.uop for part in (result if isinstance(result, tuple | list) else [result])]
+    return sum(_macs_of(uop) for uop in UOp.sink(*roots).toposort() if uop.op is Ops.REDUCE)
+
+
+def _macs_of(reduce: UOp) -> int:
+    if reduce.arg[0] is not Ops.ADD:
+        return 0
+    source = reduce.src[0]
+    while source.op in _TRANSPARENT:
+        source = source.src[0]
+    if source.op is not Ops.MUL or any(part.op is Ops.CONST for part in source.src):
+        return 0
+    return math.prod(int(size) for size in source.shape)
+
+
+_TRANSPARENT = frozenset({Ops.CAST, Ops.PERMUTE, Ops.RESHAPE, Ops.CONTIGUOUS})
+
+
+@dataclass(frozen=True)
+class Probes:
+    """The dims that are not known, and the sizes tried for each: one dict per run."""
+
+    runs: tuple[dict[str, int], ...]
+    batch: str | None
+    """The symbol of the batch axis, where its size is not known."""
+    batch_size: int = 1
+    """Its size, where it is known."""
+
+    def concrete(self, shape: Shape, run: int) -> tuple[int, ...]:
+        """Put the sizes of one run in place of what is not known."""
+        return tuple(d if isinstance(d, int) else self.runs[run][symbol(d, axis)] for axis, d in enumerate(shape))
+
+    def common(self, values: Sequence[int]) -> Dim:
+        """Find the dim that has these sizes in the runs: a size, a name, or unknown."""
+        if len(set(values)) == 1:
+            return values[0]
+        for name in self.runs[0]:
+            known = [run[name] for run in self.runs]
+            if list(values) == known:
+                return None if "@" in name else name
+        return self._formula(values)
+
+    def _formula(self, values: Sequence[int]) -> Dim:
+        """Write a size that follows from one named dim: ``time//2``, ``2*time``."""
+        for index, name in enumerate(self.runs[0], start=1):
+            if "@" in name or any(v != values[0] for i, v in enumerate(values) if i not in (0, index)):
+                continue
+            size, other = self.runs[0][name], self.runs[index][name]
+            if values[0] == values[index]:
+                continue
+            slope = (values[index] - values[0]) / (other - size)
+            if slope >= 1 and slope.is_integer():
+                return f"{_times(int(slope), name)}{_plus(values[0] - int(slope) * size)}"
+            share = round(1 / slope) if slope > 0 else 0
+            for shift in range(-share, share + 1) if share else ():
+                if (size + shift) // share == values[0] and (other + shift) // share == values[index]:
+                    return f"({name}{_plus(shift)})//{share}" if shift else f"{name}//{share}"
+        return None
+
+    def per_sample(self, values: Sequence[int]) -> int | None:
+        """Bring a count that grows linearly with the batch down to a batch of one."""
+        if self.batch is None:
+            return values[0] // self.batch_size if len(set(values)) == 1 else None
+        index = 1 + list(self.runs[0]).index(self.batch)
+        if any(value != values[0] for i, value in enumerate(values) if i not in (0, index)):
+            return None  # another size that is not known matters
+        small, large = self.runs[0][self.batch], self.runs[index][self.batch]
+        slope = (values[index] - values[0]) / (large - small)
+        return round(values[0] - slope * (small - 1))
+
+
+def _times(factor: int, name: str) -> str:
+    return name if factor == 1 else f"{factor}*{name}"
+
+
+def _plus(number: int) -> str:
+    return f"{number:+d}" if number else ""
+
+
+def symbol(dim: str | None, axis: int) -> str:
+    """Name a dim that is not known: unnamed ones are taken to be the same on the same axis of every input."""
+    return dim if dim is not None else f"@{axis}"
+
+
+def make_probes(shapes: Iterable[Shape]) -> Probes:
+    """Choose the sizes to try for every dim that is not known."""
+    symbols: dict[str, bool] = {}
+    shapes = list(shapes)
+    batch_sizes = [shape[0] for shape in shapes if shape and isinstance(shape[0], int)]
+    for shape in shapes:
+        for axis, dim in enumerate(shape):
+            if not isinstance(dim, int):
+                symbols.setdefault(symbol(dim, axis), axis == 0)
+    batch = next((name for name, is_batch in symbols.items() if is_batch), None)
+    pairs: dict[str, tuple[int, int]] = {}
+    others = 0
+    for name, is_batch in symbols.items():
+        if is_batch and name == batch:
+            pairs[name] = _BATCH_PROBES
+        else:
+            low, high = _OTHER_PROBES[others % len(_OTHER_PROBES)]
+            pairs[name] = (low + others // len(_OTHER_PROBES), high + others // len(_OTHER_PROBES))
+            others += 1
+    base = {name: low for name, (low, _) in pairs.items()}
+    runs = [base] + [base | {name: high} for name, (_, high) in pairs.items()]
+    return Probes(tuple(runs), batch, batch_sizes[0] if batch_sizes else 1)
+
+
+@dataclass(frozen=True)
+class NodeTrace:
+    """What is known about one node: its shape and dtype, parameters, cost, or why it does not fit."""
+
+    shape: Shape | tuple[Shape, ...] | None = None
+    dtype: str | None = None
+    params: tuple[ParamSpec, ...] = ()
+    macs: int | None = None
+    error: AxonError | None = None
+    reached: bool = True
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A model's nodes with their shapes."""
+
+    model: Model
+    nodes: dict[Node, NodeTrace]
+
+    @property
+    def error(self) -> AxonError | None:
+        """Why the first layer that does not fit does not."""
+        return next((known.error for known in self.nodes.values() if known.error), None)
+
+    def check(self) -> Trace:
+        """Raise what is wrong, if anything is."""
+        if self.error is not None:
+            raise self.error
+        return self
+
+    @property
+    def output_shape(self) -> Any:
+        """Shapes of the outputs, nested as the outputs are."""
+        return map_leaves(self.model.outputs, lambda node: self.nodes[node].shape)
+
+    def params(self) -> dict[tuple[str, ...], ParamSpec]:
+        """List the declared parameters by path: part, layer, name."""
+        return {
+            (*path_of(self.model, node), spec.name): spec
+            for node in self.model.owners.values()
+            for spec in self.nodes[node].params
+        }  # fmt: skip
+
+
+def path_of(model: Model, node: Node) -> tuple[str, ...]:
+    """Say where a layer's parameters stand: its parts, then its name."""
+    return tuple(model.names[model.owners[node.layer]].split("."))
+
+
+def trace(model: Model, shapes: dict[str, Any] | None = None) -> Trace:
+    """Infer the shapes of every node, up to the first that does not fit.
+
+    Args:
+        model: the model.
+        shapes: shapes of inputs by name, in place of or besides the declared ones.
+
+    Raises:
+        ShapeError: a given shape does not fit the declared one.
+    """
+    given = input_shapes(model, shapes or {})
+    probes = make_probes(shape for shape in given.values() if shape is not None)
+    values: dict[Node, list[Any] | None] = {}
+    known: dict[Node, NodeTrace] = {}
+    failed = False
+    for node in model.nodes:
+        if failed:
+            known[node] = NodeTrace(reached=False)
+            continue
+        known[node], values[node] = _trace_node(model, node, given, probes, values, known)
+        failed = known[node].error is not None
+    return Trace(model, known)
+
+
+def _trace_node(
+    model: Model, node: Node, given: dict[Node, Shape | None], probes: Probes,
+    values: dict[Node, list[Any] | None], known: dict[Node, NodeTrace],
+) -> tuple[NodeTrace, list[Any] | None]:  # fmt: skip
+    if node in given:
+        shape = given[node]
+        if shape is None:
+            return NodeTrace(None, node.options["dtype"], macs=None), None
+        runs: list[Any] = [Spec(probes.concrete(shape, i), node.options["dtype"]) for i in range(len(probes.runs))]
+        return NodeTrace(shape, node.options["dtype"], macs=0), runs
+    inputs = [values[parent] for parent in node.parents]
+    if any(value is None for value in inputs):
+        return NodeTrace(), None
+    got = ", ".join(show_spec(known[parent]) for parent in node.parents)
+    place = where(node.layer, model.names[node])
+    try:
+        if node.is_input:
+            return _enter_part(node, known[node.parents[0]]), inputs[0]
+        traced = [
+            trace_layer(node.layer, tuple(value[i] for value in inputs if value is not None))
+            for i in range(len(probes.runs))
+        ]
+        params = _same_params(traced, probes)
+    except AxonError as error:
+        return NodeTrace(error=_copy_error(error).at(place, got)), None
+    return _combine(traced, params, probes), [one.output for one in traced]
+
+
+def _copy_error(error: AxonError) -> AxonError:
+    """Copy an error before a place is put into it: a remembered one may be raised again for another layer."""
+    copy = type(error)(error.problem, where=error.where, got=error.got, fix=error.fixes)
+    copy.__cause__ = error.__cause__
+    return copy
+
+
+def _combine(traced: list[Traced], params: tuple[ParamSpec, ...], probes: Probes) -> NodeTrace:
+    first = traced[0].output
+    macs = probes.per_sample([one.macs for one in traced])
+    if isinstance(first, Spec):
+        shape = _common_shape([one.output for one in traced], probes)
+        return NodeTrace(shape, first.dtype, params, macs)
+    columns = zip(*(one.output for one in traced), strict=True)
+    shapes = tuple(_common_shape(list(column), probes) for column in columns)
+    return NodeTrace(shapes, ", ".join(spec.dtype for spec in first), params, macs)
+
+
+def _common_shape(specs: Sequence[Any], probes: Probes) -> Shape:
+    if len({len(spec.shape) for spec in specs}) > 1:
+        problem = "the number of axes of its result depends on a size that is not known"
+        raise ShapeError(problem)
+    return tuple(probes.common(sizes) for sizes in zip(*(spec.shape for spec in specs), strict=True))
+
+
+def _same_params(traced: list[Traced], probes: Probes) -> tuple[ParamSpec, ...]:
+    for specs in zip(*(one.params for one in traced), strict=True):
+        shapes = [spec.shape for spec in specs]
+        if len(set(shapes)) > 1:
+            guilty = [name for i, name in enumerate(probes.runs[0], 1) if shapes[i] != shapes[0]]
+            names = " and ".join(f"axis {g[1:]}" if "@" in g else f"{g!r}" for g in guilty)
+            problem = f"the shape of its {specs[0].name} depends on a size that is not known: {names} of the input"
+            raise ShapeError(problem, fix="give input(...) that size, or put global_avg_pool() before it")
+    return traced[0].params
+
+
+def _enter_part(node: Node, parent: NodeTrace) -> NodeTrace:
+    """Check what reaches the input of a part against the shape that the part declares."""
+    declared = node.options["shape"]
+    if declared is not None and isinstance(parent.shape, tuple):
+        _unify(declared, parent.shape)
+    if parent.dtype != node.options["dtype"]:
+        problem = f"takes {node.options['dtype']} numbers"
+        raise ShapeError(problem)
+    return replace(parent, params=(), macs=0)
+
+
+def _unify(declared: Shape, actual: Any) -> None:
+    fits = len(declared) == len(actual) and all(
+        not (isinstance(want, int) and isinstance(have, int)) or want == have
+        for want, have in zip(declared, actual, strict=True)
+    )
+    if not fits:
+        problem = f"takes {show(declared)}"
+        raise ShapeError(problem, got=show(actual))
+
+
+def input_shapes(model: Model, shapes: dict[str, Any]) -> dict[Node, Shape | None]:
+    """Put the given shapes over the declared ones; a name that is given a size has it everywhere.
+
+    Raises:
+        ShapeError: a given shape does not fit the declared one, or one name would have two sizes.
+        UnknownNameError: there is no input of a given name.
+    """
+    names = {model.names[node]: node for node in model.inputs}
+    sizes: dict[str, tuple[int, str]] = {}
+    result: dict[Node, Shape | None] = {node: node.options["shape"] for node in model.inputs}
+    for name, value in shapes.items():
+        if name not in names:
+            msg = "input"
+            raise unknown(msg, name, names)
+        node = names[name]
+        given = as_shape(value, what=f"shape for input {name!r}")
+        declared = node.options["shape"]
+        if declared is not None:
+            try:
+                _unify(declared, given)
+            except ShapeError as error:
+                msg = f"input {name!r}"
+                raise error.at(msg, show(given)) from None
+            _bind(declared, given, name, sizes)
+        result[node] = given if declared is None else tuple(
+            have if have is not None else want for want, have in zip(declared, given, strict=True)
+        )  # fmt: skip
+    return {node: _substitute(shape, sizes) for node, shape in result.items()}
+
+
+def _bind(declared: Shape, given: Shape, name: str, sizes: dict[str, tuple[int, str]]) -> None:
+    for axis, (want, have) in enumerate(zip(declared, given, strict=True)):
+        if isinstance(want, int) or not isinstance(have, int):
+            continue
+        known, other = sizes.setdefault(symbol(want, axis), (have, name))
+        if known != have and (want is not None or axis == 0):
+            dim = f"dim {want!r}" if want else "the batch axis"
+            problem = f"{dim} is {have} here and {known} in input {other!r}"
+            raise ShapeError(problem, where=f"input {name!r}")
+
+
+def _substitute(shape: Shape | None, sizes: dict[str, tuple[int, str]]) -> Shape | None:
+    if shape is None:
+        return None
+    return tuple(
+        sizes[symbol(d, axis)][0] if not isinstance(d, int) and symbol(d, axis) in sizes else d
+        for axis, d in enumerate(shape)
+    )
+
+
+def show_spec(known: NodeTrace) -> str:
+    """Write a node's shape, with its kind of numbers where that is not the usual one."""
+    dtype = f" {known.dtype}" if known.dtype not in (None, "float32") else ""
+    if known.shape and isinstance(known.shape[0], tuple):
+        return ", ".join(show(one) for one in known.shape if isinstance(one, tuple))
+    return show(known.shape) + dtype  # type: ignore[arg-type]
+
+
+def report(
+    model: Model, shapes: dict[str, Any] | None = None, frozen: Callable[[tuple[str, ...]], bool] | None = None
+) -> Report:
+    """Make the rows of a model, for tables, diagrams and cards. What does not fit is told in the rows, not raised.
+
+    Args:
+        model: the model.
+        shapes: shapes of inputs by name.
+        frozen: says for a parameter's path whether it is frozen.
+    """
+    traced = trace(model, shapes)
+    keys = {node: index for index, node in enumerate(model.nodes)}
+    ends = _output_names(model)
+    rows = tuple(_row(traced, node, keys, ends, frozen) for node in model.nodes)
+    return Report(model.name, rows, traced.error)
+
+
+def _output_names(model: Model) -> dict[Node, str]:
+    if isinstance(model.outputs, dict):
+        return {n: name for name, part in model.outputs.items() for n in leaves(part)}
+    if isinstance(model.outputs, tuple):
+        return {node: str(index) for index, node in enumerate(leaves(model.outputs))}
+    return {model.outputs: ""}
+
+
+def _row(
+    traced: Trace, node: Node, keys: dict[Node, int], ends: dict[Node, str], frozen: Callable[[Any], bool] | None
+) -> Row:
+    model, known = traced.model, traced.nodes[node]
+    owner = model.owners[node.layer]
+    path = path_of(model, node)
+    return Row(
+        key=keys[node],
+        name=model.names[node],
+        op=node.op,
+        family=node.layer.declaration.family,
+        path=node.path,
+        parents=tuple(keys[parent] for parent in node.parents),
+        shape=known.shape,
+        dtype=known.dtype,
+        options=_shown_options(node),
+        params=tuple(_param_row(spec, (*path, spec.name), frozen) for spec in known.params) if owner is node else (),
+        shared_with=None if owner is node else model.names[owner],
+        macs=known.macs,
+        output=ends.get(node),
+        status="failed" if known.error else "ok" if known.reached else "pending",
+        source=str(node.layer.source or ""),
+    )
+
+
+def _shown_options(node: Node) -> tuple[tuple[str, Any], ...]:
+    """Leave out the shape of an input: it stands in the row anyway."""
+    return tuple(o for o in node.layer.declaration.shown(node.options) if not (node.is_input and o[0] == "shape"))
+
+
+def _param_row(spec: ParamSpec, path: tuple[str, ...], frozen: Callable[[Any], bool] | None) -> ParamRow:
+    kind = "state" if spec.is_state else "frozen" if frozen is not None and frozen(path) else "trainable"
+    return ParamRow(spec.name, spec.shape, spec.dtype, kind, spec.count, spec.nbytes)  # type: ignore[arg-type]
+
+
+@attribute
+def output_shape(model: Model) -> Any:
+    """Shape of the output, or a tuple or dict of them; sizes that are not known are ``None`` or named.
+
+    Raises:
+        ShapeError: a layer does not fit.
+    """
+    return trace(model).check().output_shape
+
+
+@verb
+def compute_output_shape(model: Model, **shapes: Any) -> Any:
+    """Work out the shape of the output for given shapes of the inputs.
+
+    Raises:
+        ShapeError: a layer, or a given shape, does not fit.
+
+    Example:
+        >>> from axon_nb import conv, input
+        >>> (input((None, 1, "height", 28), name="image") | conv(8, 3)).compute_output_shape(image=(2, 1, 40, 28))
+        (2, 8, 38, 26)
+    """
+    return trace(model, shapes).check().output_shape
+
+
+@attribute
+def params(model: Model) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the parameters and states: ``{"dense_0.kernel": (784, 128), ...}``.
+
+    Raises:
+        ShapeError: a layer does not fit.
+    """
+    return {".".join(path): spec.shape for path, spec in trace(model).check().params().items()}

@@ -1,0 +1,146 @@
+"""Owns what training returns: the model with its weights and history.
+
+Knows nothing about how it was trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from axon_nb.compiled import Compiled, map_tensors
+from axon_nb.data import as_inputs, batch_shapes
+from axon_nb.display.html import escape
+from axon_nb.graph import Model
+from axon_nb.params import Params
+
+History = dict[str, list[float]]
+_BATCH = 512
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model, the weights it was trained to, and how that went.
+
+    ``history`` has a list with one number per epoch for the loss and each metric, ``val_`` in front for validation.
+    """
+
+    model: Model
+    params: Params
+    history: History
+    evaluator: Any = field(repr=False, compare=False)
+    note: str = ""
+    """Why training ended early, if it did."""
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs were completed."""
+        return len(self.history.get("loss", []))
+
+    def predict(self, x: Any, *, batch_size: int = _BATCH) -> Any:
+        """Run the model on data, in batches.
+
+        Raises:
+            DataError: the data does not fit the inputs.
+        """
+        arrays = as_inputs(self.model, x)
+        samples = next(iter(batch_shapes(self.model, arrays).values()))[0]
+        compiled = self._compiled
+        names = self.model.names
+        size = min(batch_size, _power_of_two(samples))
+        found = []
+        for start in range(0, samples, size):
+            part = {names[node]: _cut(value, start, size) for node, value in arrays.items()}
+            found.append(map_tensors(compiled(part), np.asarray))
+        joined = found[0] if len(found) == 1 else _join(found)
+        return map_tensors(joined, lambda array: array[:samples])
+
+    @property
+    def _compiled(self) -> Compiled:
+        if "compiled" not in self.__dict__:
+            self.__dict__["compiled"] = Compiled(self.model, self.params)
+        made: Compiled = self.__dict__["compiled"]
+        return made
+
+    def evaluate(self, data: Any, *, batch_size: int = _BATCH) -> dict[str, float]:
+        """Work out the loss and the metrics on data ``(x, y)``.
+
+        Raises:
+            DataError: the data does not fit the model.
+        """
+        result: dict[str, float] = self.evaluator(self.params, data, batch_size)
+        return result
+
+    def plot(self) -> Any:
+        """Draw the loss and the metrics over the epochs; returns a matplotlib figure."""
+        from matplotlib.figure import Figure  # 0.3 s, which only drawing needs
+
+        groups = _plot_groups(self.history)
+        figure = Figure(figsize=(4.2 * max(len(groups), 1), 3), layout="constrained")
+        for axis, (name, series) in zip(np.ravel([figure.subplots(1, len(groups))]), groups.items(), strict=True):
+            for label, values in series.items():
+                axis.plot(range(1, len(values) + 1), values, label=label, marker="o" if len(values) == 1 else None)
+            axis.set(xlabel="epoch", title=name)
+            axis.legend(frameon=False)
+            axis.spines[["top", "right"]].set_visible(False)
+        return figure
+
+    def __repr__(self) -> str:
+        last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in self.history.items() if values)
+        note = f"; {self.note}" if self.note else ""
+        return f"<Trained {self.model.name or 'model'}: {self.epochs} epoch{'s' * (self.epochs != 1)}, {last}{note}>"
+
+    def _repr_html_(self) -> str:
+        title = escape(f"{self.model.name or 'model'}, {self.epochs} epoch{'s' * (self.epochs != 1)}")
+        cell = 'style="text-align:right;padding:2px 10px;font-variant-numeric:tabular-nums"'
+        head = "".join(f'<th scope="col" {cell}>{escape(name)}</th>' for name in ["epoch", *self.history])
+        shown = _some_epochs(self.epochs)
+        rows = "".join(
+            f"<tr><td {cell}>{i + 1}</td>"
+            + "".join(f"<td {cell}>{v[i]:.4f}</td>" for v in self.history.values())
+            + "</tr>"
+            for i in shown
+        )
+        note = f'<p style="opacity:.7">{escape(self.note)}</p>' if self.note else ""
+        return f"<p><b>{title}</b></p><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{note}"
+
+
+def _some_epochs(count: int) -> list[int]:
+    """Choose the epochs worth a row: all of a few, else ten spread over the run with the first and last."""
+    limit = 10
+    return (
+        list(range(count)) if count <= limit else sorted({round(i * (count - 1) / (limit - 1)) for i in range(limit)})
+    )
+
+
+def _plot_groups(history: Mapping[str, list[float]]) -> dict[str, dict[str, list[float]]]:
+    groups: dict[str, dict[str, list[float]]] = {}
+    for name, values in history.items():
+        base = name.removeprefix("val_")
+        groups.setdefault(base, {})["validation" if name != base else "training"] = values
+    return groups
+
+
+def _power_of_two(number: int) -> int:
+    """Round up, so that odd numbers of samples do not each need a program of their own."""
+    return 1 << (number - 1).bit_length()
+
+
+def _cut(value: Any, start: int, size: int) -> Any:
+    array = value.numpy() if hasattr(value, "numpy") else value
+    part = array[start : start + size]
+    if len(part) == size:
+        return part
+    return np.concatenate([part, np.repeat(part[-1:], size - len(part), axis=0)])
+
+
+def _join(parts: list[Any]) -> Any:
+    first = parts[0]
+    if isinstance(first, dict):
+        return {name: _join([part[name] for part in parts]) for name in first}
+    if isinstance(first, tuple):
+        return tuple(_join([part[i] for part in parts]) for i in range(len(first)))
+    return np.concatenate(parts)
