@@ -1,0 +1,200 @@
+"""Owns ``%%axon`` and ``%axon`` in IPython: what is read from the shell, shown in it and bound in it.
+
+Knows models only through ``show``; the one file that imports IPython.
+"""
+
+from __future__ import annotations
+
+import copy
+import linecache
+import re
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
+from IPython.core.magic_arguments import argument, kwds, magic_arguments
+
+from axon_nb.display.card import Look
+from axon_nb.errors import AxonError, CellError, unknown
+from axon_nb.magic.blame import span_at
+from axon_nb.magic.caret import Span, point, span_of_bytes
+from axon_nb.magic.cell import run
+from axon_nb.magic.commands import Session, run_command
+from axon_nb.magic.show import Library, library
+from axon_nb.magic.text import Cell, read_cell
+from axon_nb.rows import Report
+from axon_nb.source import Source
+
+FLAGS: dict[str, dict[str, Any]] = {
+    "--quiet": {"action": "store_true", "help": "Make the model and show nothing."},
+    "--no-diagram": {"action": "store_true", "help": "Show the table only."},
+    "--unfold": {"action": "store_true", "help": "Show every layer of repeated blocks."},
+    "--columns": {"metavar": "NAMES", "help": "Columns of the table, with commas between: layer,shape,parameters"},
+}
+_AXON_CELL = re.compile(r"<axon (\w+) \w+>")
+VALUED = tuple(flag for flag, settings in FLAGS.items() if "action" not in settings)
+
+
+def _flags(function: Callable[..., Any]) -> Callable[..., Any]:
+    for flag, settings in reversed(FLAGS.items()):
+        function = argument(flag, **settings)(function)
+    return function
+
+
+@magics_class
+class AxonMagics(Magics):
+    """The magics of one shell."""
+
+    def __init__(self, shell: Any, session: Session) -> None:
+        super().__init__(shell)
+        self.session = session
+
+    @no_var_expand
+    @cell_magic("axon")
+    @magic_arguments("%axon")
+    @kwds(usage="%(prog)s [NAME[(INPUT: SHAPE, ...)]] [--quiet] [--no-diagram] [--unfold] [--columns NAMES]")
+    @_flags
+    def axon_cell(self, line: str, body: str) -> None:
+        """Make a model of the cell, show it, and bind it to a name.
+
+        %%axon mnist
+        input((None, 784), name="image")
+        | dense(128, activation="relu")
+        | dense(10, activation="softmax")
+
+        The body is Python, in which all layers, input and your own variables are known. A line that begins with | goes
+        on with the line before (|> does the same). The last expression is the model.
+
+        The inputs may stand in the first line, with the shape of one sample:
+
+        %%axon generator(latent: 128)
+        | dense(256, "tanh")
+        | dense(784, "tanh")
+        | reshape((28, 28))
+
+        %axon lists more commands, and %axon layers all layers.
+        """
+        self._guard(self._make, line, body)
+
+    @no_var_expand
+    @line_magic("axon")
+    def axon_line(self, line: str) -> object:
+        """Run a command: %axon alone lists them.
+
+        %axon layers pooling
+        %axon devices
+        %axon verbose on
+
+        %%axon, with two %, makes a model of a cell: see %%axon?
+        """
+        shown = self._guard(run_command, self.session, line)
+        if not isinstance(shown, str):
+            return shown
+        _say(shown)
+        return None
+
+    def _guard(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a function; where the user wants to see tracebacks, let its errors show theirs."""
+        try:
+            return function(*arguments)
+        except AxonError as error:
+            if self.session.verbose:
+                _show_traceback(error, self.shell)
+            raise
+
+    def _make(self, line: str, body: str) -> None:
+        known = self.session.library
+        cell = read_cell(line, body, valued=VALUED, sizes=self.shell.user_ns)
+        quiet, look = self._look(cell)
+        made = run(
+            cell, self.shell.user_ns, known.layers, known.make_input, is_model=known.is_model, unapplied=known.unapplied
+        )
+        model = known.named(made.value, cell.name)
+        report = known.report(model)
+        if report.error:
+            self._publish(report, look)
+            raise _located(report.error, cell, known.failed_at(model, report)) from report.error
+        self.shell.push({**made.assigned, **({cell.name: model} if cell.name else {})})
+        if not quiet:
+            self._publish(report, look)
+        if not cell.name:
+            _say("this model has no name: write %%axon NAME to keep it")
+
+    def _look(self, cell: Cell) -> tuple[bool, Look]:
+        """Read the flags."""
+        for flag in cell.flags:
+            if flag.startswith("-") and flag.partition("=")[0] not in FLAGS:
+                raise _in_header(unknown("option", flag, FLAGS, error=CellError), flag, cell)
+        try:
+            read = self.axon_cell.parser.parse_args(list(cell.flags))
+        except UsageError as error:
+            raise _in_header(CellError(str(error), fix="%%axon? shows all options"), cell.flags[-1], cell) from None
+        columns = {"columns": tuple(name.strip() for name in read.columns.split(","))} if read.columns else {}
+        return read.quiet, Look(**columns, diagram=not read.no_diagram, unfold=read.unfold)
+
+    def _publish(self, report: Report, look: Look) -> None:
+        """Show a card; a model that cannot be drawn is no less a model."""
+        try:
+            data = self.session.library.card(report, look)
+        except AxonError:
+            raise
+        except Exception as error:
+            data = {"text/plain": f"the card cannot be drawn ({type(error).__name__}: {error}); the model is fine"}
+        self.shell.display_pub.publish(data)
+
+
+def _located(error: Exception, cell: Cell, source: Source | None) -> AxonError:
+    """Point at the layer that does not fit: in this cell, or where else it was written."""
+    ours = copy.copy(error) if isinstance(error, AxonError) else CellError(f"{type(error).__name__}: {error}")
+    if source is None:
+        return ours
+    line, end_line, column, end_column = source.position
+    if source.filename == cell.filename:
+        return point(ours, cell.lines, span_at(cell, (line, end_line, column, end_column)))
+    lines = [text.rstrip("\r\n") for text in linecache.getlines(source.filename)]
+    other = _AXON_CELL.match(source.filename)
+    place = f"{source} of {other[1]!r}" if other else str(source)
+    where = (ours.where or "").replace(str(source), place)
+    ours.where = where if place in where else f"{where} ({place})".lstrip()
+    if line > len(lines) or column is None or end_column is None:
+        return ours
+    return point(ours, lines, span_of_bytes(line, column, end_line or line, end_column, lines))
+
+
+def _in_header(error: AxonError, word: str, cell: Cell) -> AxonError:
+    start = cell.lines[0].find(word)
+    return point(error, cell.lines, Span(1, start, 1, start + len(word)))
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+def _show_traceback(error: AxonError, shell: Any) -> None:
+    """Let IPython show the traceback of this one error in its usual way."""
+
+    def lines() -> list[str]:
+        shown: list[str] = shell.InteractiveTB.structured_traceback(type(error), error, error.__traceback__)
+        return shown
+
+    error._render_traceback_ = lines  # type: ignore[method-assign]
+
+
+def load(shell: Any, known: Library | None = None) -> None:
+    """Register the magics in a shell.
+
+    Args:
+        shell: IPython's.
+        known: what to use in place of axon_nb itself.
+    """
+    shell.register_magics(AxonMagics(shell, Session(known or library())))
+
+
+def unload(shell: Any) -> None:
+    """Take the magics out of a shell."""
+    manager = shell.magics_manager
+    manager.registry.pop(AxonMagics.__name__, None)
+    for magics in manager.magics.values():
+        magics.pop("axon", None)
