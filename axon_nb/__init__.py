@@ -18,7 +18,7 @@ from axon_nb.graph import Model, compose, input
 from axon_nb.layer import Layer, layer, registry
 from axon_nb.params import Params
 from axon_nb.scope import Scope
-from axon_nb.training import Trained, fit, optimizers
+from axon_nb.training import Trained, fit, optimizers, progress
 
 __version__ = "0.1.0"
 
@@ -48,6 +48,15 @@ __all__ = [
 # Every layer and combinator is ax.<name>; the declaration is the only place that names it.
 globals().update(registry)
 __all__ += [name for name in registry if name not in __all__]
+
+
+def _notebook_bar(total: int | None) -> progress.Bar:
+    from axon_nb.widgets.progress import NotebookBar  # ipywidgets is only there in a notebook
+
+    return NotebookBar(total)
+
+
+progress.notebook_bar = _notebook_bar
 
 
 def load_ipython_extension(shell: Any) -> None:

@@ -1,39 +1,85 @@
 """Owns the progress bar: in a terminal and in a notebook, gone when training is over.
 
-Knows nothing about models.
+Knows nothing about models, nor about how a notebook shows a bar.
 """
 
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
+
+_DELAY_S = 1.0  # a training that is over sooner needs no bar
+_PAUSE_S = 0.2  # between two looks of the bar
+
+
+class Bar(Protocol):
+    """Something that shows how far it is."""
+
+    def show(self, done: int, text: str) -> None:
+        """Say how many steps are done, and more."""
+
+    def close(self) -> None:
+        """Take it away."""
+
+
+notebook_bar: Callable[[int | None], Bar] | None = None
+"""Makes the bar for a notebook; put in by the package, which knows the widgets."""
+
+
+class TerminalBar:
+    """tqdm's bar."""
+
+    def __init__(self, total: int | None) -> None:
+        from tqdm import tqdm  # only for who looks
+
+        self._bar: Any = tqdm(total=total, leave=False, unit="step")
+
+    def show(self, done: int, text: str) -> None:
+        """Say how many steps are done, and more."""
+        self._bar.set_description_str(text, refresh=False)
+        self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        """Take it away."""
+        self._bar.close()
 
 
 class Progress:
-    """A bar over all steps of a training, shown once it takes longer than a second."""
+    """Counts steps, and shows a bar for them once it takes longer than a second and somebody can see it."""
 
-    def __init__(self, steps: int | None, *, shown: bool | None = None) -> None:
-        self._shown = _has_reader() if shown is None else shown
+    def __init__(self, steps: int | None, make: Callable[[int | None], Bar] | None = None) -> None:
         self._steps = steps
-        self._bar: Any = None
+        self._make = make or _maker()
+        self._bar: Bar | None = None
+        self._done = 0
+        self._text = ""
+        self._started = self._shown = time.monotonic()
 
     def __enter__(self) -> Self:
-        if self._shown:
-            from tqdm.auto import tqdm  # 50 ms, and widgets in a notebook: only for who looks
-
-            self._bar = tqdm(total=self._steps, leave=False, delay=1, unit="step", mininterval=0.2)
         return self
 
     def step(self) -> None:
         """Count one step."""
-        if self._bar is not None:
-            self._bar.update()
+        self._done += 1
+        now = time.monotonic()
+        if self._make is None or now - self._started < _DELAY_S or now - self._shown < _PAUSE_S:
+            return
+        self._shown = now
+        self._bar = self._bar or self._make(self._steps)
+        self._bar.show(self._done, f"{self._text}{self._rest(now)}")
 
     def tell(self, text: str) -> None:
-        """Show how it goes: ``epoch 3/10, loss 0.21``."""
-        if self._bar is not None:
-            self._bar.set_description_str(text, refresh=False)
+        """Say how it goes: ``epoch 3/10, loss 0.21``."""
+        self._text = text
+
+    def _rest(self, now: float) -> str:
+        if not self._steps:
+            return ""
+        left_s = (now - self._started) / self._done * (self._steps - self._done)
+        return f", {int(left_s // 60)}:{int(left_s % 60):02d} left"
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -42,5 +88,7 @@ class Progress:
             self._bar.close()
 
 
-def _has_reader() -> bool:
-    return "ipykernel" in sys.modules or sys.stderr.isatty()
+def _maker() -> Callable[[int | None], Bar] | None:
+    if "ipykernel" in sys.modules:
+        return notebook_bar
+    return TerminalBar if sys.stderr is not None and sys.stderr.isatty() else None
