@@ -1,0 +1,49 @@
+"""Run the notebooks and store their outputs, so that a reader sees them without running anything.
+
+python notebooks/refresh.py             # all of them
+python notebooks/refresh.py 01_first_model.ipynb
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+HERE = Path(__file__).parent
+
+
+def refresh(path: Path) -> None:
+    """Run one notebook in its folder and write it back, without what differs from run to run."""
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(HERE)}}).execute()
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            # A progress bar leaves an empty output where it was.
+            cell.outputs = [out for out in cell.outputs if out.get("data") not in ({"text/plain": ""}, {})]
+            _join_streams(cell)
+    notebook.metadata.pop("widgets", None)
+    notebook.metadata["language_info"] = {"name": "python"}
+    nbformat.write(notebook, path)
+
+
+def _join_streams(cell: nbformat.NotebookNode) -> None:
+    """Make one output of prints that arrived in pieces."""
+    joined: list[nbformat.NotebookNode] = []
+    for out in cell.outputs:
+        last = joined[-1] if joined else None
+        if last is not None and out.output_type == last.output_type == "stream" and out.name == last.name:
+            last.text += out.text
+        else:
+            joined.append(out)
+    cell.outputs = joined
+
+
+if __name__ == "__main__":
+    chosen = [HERE / name for name in sys.argv[1:]] or sorted(HERE.glob("*.ipynb"))
+    for notebook_path in chosen:
+        refresh(notebook_path)
+        sys.stdout.write(f"{notebook_path.name}\n")
