@@ -1,0 +1,38 @@
+"""Owns the way to tinygrad's runtime: compiler, devices, lock, programs, random numbers. All else goes through here.
+
+Knows nothing about layers, models or notebooks.
+
+Importing it sets the CPU compiler, its cache and workers, and the default device. It opens no device and tries none.
+"""
+
+from axon_nb.engine import devices as _devices
+from axon_nb.engine import llvm as _llvm
+from axon_nb.engine import lock as _lock
+from axon_nb.engine import workers as _workers
+from axon_nb.engine.devices import DeviceInfo, DeviceList, as_device, default_device, devices
+from axon_nb.engine.interrupt import uninterrupted
+from axon_nb.engine.lock import RUNTIME, exclusive
+from axon_nb.engine.program import Program
+from axon_nb.engine.random import generator, uniform, words
+from axon_nb.engine.transfer import upload
+
+__all__ = [
+    "RUNTIME",
+    "DeviceInfo",
+    "DeviceList",
+    "Program",
+    "as_device",
+    "default_device",
+    "devices",
+    "exclusive",
+    "generator",
+    "uniform",
+    "uninterrupted",
+    "upload",
+    "words",
+]
+
+_llvm.install()
+_lock.share_cache()
+_workers.settle_workers()
+_devices.use_default()

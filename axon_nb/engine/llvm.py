@@ -1,0 +1,207 @@
+"""Owns the CPU compiler: tinygrad's LLVM IR made into machine code in this process, with no clang installed.
+
+Knows nothing about models, tensors or programs.
+
+tinygrad's CPU device renders C and calls ``clang``, also for four helper programs of its own when the device opens.
+`install` puts `ClangRenderer` of this module, which renders LLVM IR for llvmlite, in the place where it looks.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import os
+import re
+import threading
+from typing import Any
+
+from tinygrad import dtypes
+from tinygrad.device import Compiler, _Device
+from tinygrad.dtype import AddrSpace
+from tinygrad.helpers import DEV, Target
+from tinygrad.renderer.llvmir import CPULLVMRenderer, LLVMRenderer, base_rewrite, ldt
+from tinygrad.uop.ops import Ops, PatternMatcher, UOp, UPat
+
+from axon_nb.errors import DeviceError
+
+# The object goes through tinygrad's own ELF loader on every system, so the triple names no system.
+TRIPLES = {"x86_64": "x86_64-none-unknown-elf", "arm64": "aarch64-none-unknown-elf"}
+
+_installing = threading.Lock()
+
+
+def wanted() -> bool:
+    """Tell whether the user's environment leaves the CPU compiler to us.
+
+    It does not when CC is set, or when DEV names a renderer for the CPU (``DEV=CPU:CLANG``, ``CPU:LLVM``, ``CPU:X86``).
+    With another device (``DEV=CUDA``) it does: tinygrad opens the CPU beside it, as the host, and that too needs a
+    compiler. The named device keeps its own compiler in any case.
+    """
+    return not os.environ.get("CC") and not any(t.renderer and t.device in ("", "CPU") for t in DEV.value)
+
+
+def install() -> bool:
+    """Make tinygrad's CPU device use llvmlite, from the next time it is opened; tell whether it is so.
+
+    Importing tinygrad's CPU runtime takes 200 ms, so the change waits in front of `Device.get_class`.
+    Calling it again changes nothing.
+    """
+    with _installing:
+        if installed():
+            return True
+        if not wanted():
+            return False
+        _Device.get_class = _replacing(_Device.get_class)
+        return True
+
+
+def installed() -> bool:
+    """Tell whether `install` has been done in this process."""
+    return hasattr(_Device.get_class, "axon_nb")
+
+
+def _replacing(original: Any) -> Any:
+    @functools.wraps(original)
+    def get_class(self: Any, device: str) -> Any:
+        if device.partition(":")[0].upper() == "CPU":
+            runtime: Any = importlib.import_module("tinygrad.runtime.ops_cpu")
+            runtime.ClangRenderer = ClangRenderer
+        return original(self, device)
+
+    get_class.axon_nb = True  # type: ignore[attr-defined]  # the mark that `installed` looks for
+    return get_class
+
+
+def _render_call(renamed: dict[UOp, str], call: UOp) -> str:
+    """Render a call of a function by its address: tinygrad's own LLVM renderer has none, its C renderer has."""
+    address, *arguments = call.src
+    name = renamed[call]
+    returned = "void" if call.dtype == dtypes.void else ldt(call.dtype)
+    result = "" if call.dtype == dtypes.void else f"{name} = "
+    convention = f"{CPULLVMRenderer.abi} " if CPULLVMRenderer.abi else ""
+    passed = ", ".join(f"{_argument_type(a)} {renamed[a]}" for a in arguments)
+    return (
+        f"  {name}_fn = inttoptr i64 {renamed[address]} to ptr\n"
+        f"  {result}call {convention}{returned} {name}_fn({passed})"
+    )
+
+
+def _argument_type(argument: UOp) -> str:
+    in_memory = argument.addrspace in (AddrSpace.GLOBAL, AddrSpace.REG, AddrSpace.LOCAL)
+    if in_memory and argument.op in (Ops.INDEX, Ops.BUFFER, Ops.PARAM, Ops.AFTER):
+        return "ptr"
+    return str(ldt(argument.dtype))
+
+
+class ClangRenderer(CPULLVMRenderer):
+    """tinygrad's LLVM IR renderer for the CPU, compiled by llvmlite.
+
+    It must bear this name: tinygrad finds it as `ops_cpu.ClangRenderer`, and takes its renderer's name, CLANG, from it.
+    """
+
+    _calls = (UPat(Ops.CALL, src=(UPat(),), allow_any_len=True, name="call"), lambda ctx, call: _render_call(ctx, call))
+    string_rewrite = PatternMatcher([_calls]) + base_rewrite
+
+    def __init__(self, target: Target) -> None:
+        # Past CPULLVMRenderer.__init__, which loads the libLLVM of the system.
+        LLVMRenderer.__init__(self, target)
+        self.compiler = LlvmliteCompiler(target.arch)
+
+
+class LlvmliteCompiler(Compiler):
+    """Compile LLVM IR to an ELF object with llvmlite.
+
+    Args:
+        arch: as tinygrad writes it, ``"x86_64,native"`` or ``"arm64,apple-m1,-feature"``.
+    """
+
+    def __init__(self, arch: str) -> None:
+        self.arch = arch
+        # Held here because llvmlite takes 50 ms to import, and only opening the CPU needs it.
+        self._llvm = importlib.import_module("llvmlite.binding")
+        self._compiling = threading.Lock()
+        self._llvm.initialize_all_targets()
+        self._llvm.initialize_all_asmprinters()
+        self._machine, key = self._target_machine()
+        super().__init__(key)
+
+    def __reduce__(self) -> tuple[type[LlvmliteCompiler], tuple[str]]:
+        return type(self), (self.arch,)  # what LLVM holds cannot be pickled: worker processes make their own
+
+    def compile(self, src: str) -> bytes:
+        """Return the object file of one module of LLVM IR.
+
+        Raises:
+            DeviceError: LLVM does not accept the module.
+        """
+        llvm = self._llvm
+        with self._compiling, llvm.create_context() as context:
+            try:
+                # Freed here, before its context and never by the garbage collector: the other way round crashes.
+                with llvm.parse_assembly(src, context) as module:
+                    module.verify()
+                    self._optimize(module)
+                    return bytes(self._machine.emit_object(module))
+            except RuntimeError as error:
+                raise _refused(src, str(error)) from error
+
+    def _optimize(self, module: Any) -> None:
+        options = self._llvm.create_pipeline_tuning_options(speed_level=2)
+        options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = True
+        passes = self._llvm.create_pass_builder(self._machine, options)
+        passes.getModulePassManager().run(module, passes)
+
+    def _target_machine(self) -> tuple[Any, str]:
+        name, cpu, *extra = self.arch.split(",")
+        if name not in TRIPLES:
+            msg = f"the built-in compiler knows no {name} processor"
+            raise DeviceError(msg, fix="install clang and set DEV=CPU:CLANG")
+        features = [f if f.startswith("-") else f"+{f}" for f in extra]
+        if cpu == "native":
+            cpu = self._llvm.get_host_cpu_name()
+            features += _host_features(self._llvm)
+        if name == "arm64":
+            features.insert(0, "+reserve-x18")  # macOS and Windows keep it for themselves, and clobber it
+        triple = TRIPLES[name]
+        machine = self._llvm.Target.from_triple(triple).create_target_machine(
+            cpu=cpu, features=",".join(features), opt=2, reloc="pic", codemodel="default"
+        )
+        return machine, cache_key(self._llvm.llvm_version_info, triple, cpu, features)
+
+
+def cache_key(version: tuple[int, ...], triple: str, cpu: str, features: list[str]) -> str:
+    """Name the cache of objects that run on this CPU: one made for another may crash here.
+
+    Example:
+        >>> cache_key((20, 1, 8), "x86_64-none-unknown-elf", "znver2", ["+avx2"])
+        'compile_llvmlite_20.1.8_x86_64_znver2_633d617d3179'
+    """
+    # The same features in another order are the same CPU.
+    digest = hashlib.blake2b(",".join(sorted(features)).encode(), digest_size=6).hexdigest()
+    numbers = ".".join(map(str, version))
+    return f"compile_llvmlite_{numbers}_{triple.partition('-')[0]}_{cpu}_{digest}"
+
+
+def _host_features(llvm: Any) -> list[str]:
+    try:
+        flat = llvm.get_host_cpu_features().flatten()
+    except RuntimeError:  # llvmlite: "not supported on this platform"; the CPU's name still says most
+        return []
+    return [feature for feature in flat.split(",") if feature]
+
+
+def _refused(src: str, message: str) -> DeviceError:
+    """Make the error for IR that LLVM refuses: its words, and the line they are about."""
+    kernel = re.search(r"define [^@]*@(\w+)", src)
+    place = re.search(r"<string>:(\d+):\d+: error: (.*)", message)
+    problem = place[2] if place else (message.strip() or "no reason given").splitlines()[0]
+    lines = src.splitlines()
+    got = lines[int(place[1]) - 1].strip() if place and int(place[1]) <= len(lines) else None
+    what = f"LLVM refuses the code of this kernel: {problem}"
+    return DeviceError(
+        what,
+        where=f"kernel '{kernel[1]}'" if kernel else None,
+        got=got,
+        fix="this is a bug in axon_nb or tinygrad; until it is fixed install clang and set DEV=CPU:CLANG",
+    )

@@ -1,0 +1,166 @@
+"""Owns repeated running: a function of tensors, recorded once for each kind of input and replayed after that.
+
+Knows nothing about models, losses or optimizers.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from tinygrad import Context, Tensor
+from tinygrad.engine.realize import capturing
+from tinygrad.uop.ops import UOp
+
+from axon_nb.engine.capture import Body, Function, Tensors, check_results, copied, is_whole, realise, record
+from axon_nb.engine.interrupt import uninterrupted
+from axon_nb.engine.lock import RUNTIME
+
+KEPT = 8
+"""How many kinds of input one program remembers; each holds the memory of its intermediate results."""
+
+Signature = tuple[Any, ...]
+
+
+class Program:
+    """A function of tensors made for running many times.
+
+    The first call with tensors of new shapes, dtypes or devices records the kernels that the function needs; that call
+    and all later ones run these without running the function. So Python values, branches and prints in it are those of
+    the recording. For the rest it is as if the function ran each time:
+
+    * Inputs may be views, unrealised, or the same tensor twice.
+    * An exception or Ctrl-C while it records undoes the recording, and nothing has run. Once kernels run, Ctrl-C waits
+      until they are done: a call happens as a whole or not at all.
+    * Tensors in ``state`` may be assigned to, or replaced, between calls. Of tensors that the function uses and that
+      ``state`` does not name, only realised assignments in place are seen, and they must be realised before.
+
+    Args:
+        function: takes tensors, returns a tensor or a tuple of them (or None).
+        name: shown in errors.
+        state: the tensors that the function reads or assigns beside its inputs: weights, moments, step counters. A
+            callable is asked again at each recording. What the function assigns to them is written within the call.
+        training: whether tinygrad's TRAINING is on in the function.
+        keep: whether results stay as they are when the program runs again. False saves a copy of each; they are then
+            overwritten by the next call.
+
+    Example:
+        >>> double = Program(lambda x: x * 2)
+        >>> double(Tensor([1.0, 2.0])).tolist(), double(Tensor([3.0, 4.0])).tolist()
+        ([2.0, 4.0], [6.0, 8.0])
+    """
+
+    def __init__(
+        self,
+        function: Function,
+        name: str = "step",
+        *,
+        state: Iterable[Tensor] | Callable[[], Iterable[Tensor]] = (),
+        training: bool = False,
+        keep: bool = True,
+    ) -> None:
+        self.function = function
+        self.name = name
+        self.training = training
+        self.keep = keep
+        self._ask_state = state if callable(state) else functools.partial(iter, tuple(state))
+        self._state = _State(())
+        self._recordings: OrderedDict[Signature, tuple[Callable[..., Tensors], Body]] = OrderedDict()
+
+    def __call__(self, *tensors: Tensor) -> Tensor | Tensors:
+        """Run the function on these tensors."""
+        with RUNTIME, Context(TRAINING=int(self.training)):
+            if capturing:  # called by another program's function: become part of its recording
+                returned = self.function(*tensors)
+                return _unpacked(check_results(returned, self.name), single=isinstance(returned, Tensor))
+            inputs, (run, body) = self._prepared(tensors)
+            with uninterrupted():
+                results = run(*inputs)
+                if self.keep:
+                    results = tuple(map(copied, results))
+            return _unpacked(results, single=body.single)
+
+    def prepare(self, *tensors: Tensor) -> None:
+        """Record for tensors like these, and compile, without running the function's kernels.
+
+        Ctrl-C stops it at once, unlike within `uninterrupted`: a loop that wraps its step in that calls this before.
+        """
+        with RUNTIME, Context(TRAINING=int(self.training)):
+            self._prepared(tensors)
+
+    def reset(self) -> None:
+        """Forget all recordings: for when something changed that the function reads and that is no tensor."""
+        with RUNTIME:
+            self._recordings.clear()
+
+    def __repr__(self) -> str:
+        return f"Program({self.name!r}, {len(self._recordings)} recorded)"
+
+    def _prepared(self, tensors: Tensors) -> tuple[Tensors, tuple[Callable[..., Tensors], Body]]:
+        with (
+            uninterrupted()
+        ):  # a tensor whose computation is cut counts as computed all the same, with what was in memory
+            if self._state.moved():
+                self._recordings.clear()  # they would go on with the old buffers
+            inputs = self._inputs(tensors)
+        signature = tuple((t.shape, t.dtype, t.device) for t in inputs)
+        if signature not in self._recordings:
+            with uninterrupted():
+                self._take_state()
+                inputs = self._inputs(inputs)  # one of them may turn out to be part of the state
+            body = Body(self.function, self.name, self._state.tensors)
+            self._recordings[signature] = record(body, inputs), body
+            if len(self._recordings) > KEPT:
+                self._recordings.popitem(last=False)
+        self._recordings.move_to_end(signature)
+        return inputs, self._recordings[signature]
+
+    def _take_state(self) -> None:
+        state = _State(tuple(self._ask_state()))
+        if [id(t) for t in state.tensors] != [id(t) for t in self._state.tensors]:
+            self._recordings.clear()
+        self._state = state
+
+    def _inputs(self, tensors: Tensors) -> Tensors:
+        """Return the inputs as tinygrad can exchange them in a recording: each a buffer of its own."""
+        for index, tensor in enumerate(tensors):
+            if not isinstance(tensor, Tensor):
+                msg = f"program '{self.name}' takes tensors, and input {index} is {type(tensor).__name__}"
+                raise TypeError(msg)
+        realise(tensors)
+        taken = set(self._state.buffers)
+        inputs = []
+        for tensor in tensors:
+            shared = not is_whole(tensor.uop) or tensor.uop.base in taken
+            own = tensor.clone().realize() if shared else tensor
+            taken.add(own.uop.base)
+            inputs.append(own)
+        return tuple(inputs)
+
+
+class _State:
+    """Tensors that a recording holds on to, and the buffers that they had at the time."""
+
+    def __init__(self, tensors: Tensors) -> None:
+        realise(tensors)
+        self.tensors = tensors
+        self._note()
+
+    def _note(self) -> None:
+        self._uops: list[UOp] = [t.uop for t in self.tensors]
+        self.buffers: list[UOp] = [uop.base for uop in self._uops]
+
+    def moved(self) -> bool:
+        """Realise what was assigned since, and tell whether a tensor is now in another buffer."""
+        if all(tensor.uop is uop for tensor, uop in zip(self.tensors, self._uops, strict=True)):
+            return False
+        realise(self.tensors)
+        before = self.buffers
+        self._note()
+        return any(now is not then for now, then in zip(self.buffers, before, strict=True))
+
+
+def _unpacked(results: Tensors, *, single: bool) -> Tensor | Tensors:
+    return results[0] if single else results

@@ -1,0 +1,54 @@
+"""Arrays arrive as they are."""
+
+import numpy as np
+import pytest
+from tinygrad import Tensor
+
+from axon_nb.engine import Program, upload
+from axon_nb.errors import DeviceError
+
+ARRAYS = {
+    "float32": np.arange(6, dtype="float32").reshape(2, 3),
+    "float64": np.arange(6.0),
+    "float16": np.arange(3, dtype="float16"),
+    "int64": np.array([1, -(2**40)]),
+    "uint8": np.arange(256, dtype="uint8").reshape(16, 16),
+    "bool": np.array([True, False]),
+    "scalar": np.array(3.5),
+    "empty": np.zeros((0, 3), "float32"),
+    "transposed": np.arange(6.0).reshape(2, 3).T,
+    "strided": np.arange(10)[::-3],
+    "big-endian": np.arange(4, dtype=">f4"),
+    "read-only": np.broadcast_to(np.float32(2), (2, 2)),
+}
+
+
+@pytest.mark.parametrize("device", [None, "cpu", "PYTHON"])
+@pytest.mark.parametrize("name", ARRAYS)
+def test_arrays_arrive_as_tinygrad_would_take_them(name, device):
+    array = ARRAYS[name]
+    ours, theirs = upload(array, device), Tensor(array)
+    assert (ours.shape, ours.dtype, ours.device) == (theirs.shape, theirs.dtype, (device or "CPU").upper())
+    assert ours.tolist() == array.tolist()
+
+
+def test_the_tensor_is_a_copy():
+    array = np.zeros(3)
+    tensor = upload(array)
+    array[:] = 1
+    assert tensor.tolist() == [0, 0, 0]
+    tensor.assign(tensor + 2).realize()
+    assert array.tolist() == [1, 1, 1]
+
+
+def test_programs_take_it_as_it_is():
+    seen = []
+    program = Program(lambda x: seen.append(1) or x * 2)
+    assert [program(upload(np.full(2, k))).tolist() for k in (1, 2, 3)] == [[2, 2], [4, 4], [6, 6]]
+    program(Tensor(np.full(2, 1)).realize())  # the same kind of input
+    assert len(seen) == 1
+
+
+def test_an_unknown_device_is_refused():
+    with pytest.raises(DeviceError, match="there is no device 'TPU'"):
+        upload(np.zeros(1), "TPU")
