@@ -18,7 +18,7 @@ from axon_nb.graph import Model, compose, input
 from axon_nb.layer import Layer, layer, registry
 from axon_nb.params import Params
 from axon_nb.scope import Scope
-from axon_nb.training import Trained, fit, optimizers, progress
+from axon_nb.training import Trained, fit, optimizers, progress, schedules
 
 __version__ = "0.1.0"
 
@@ -43,6 +43,7 @@ __all__ = [
     "losses",
     "metrics",
     "optimizers",
+    "schedules",
 ]
 
 # Every layer and combinator is ax.<name>; the declaration is the only place that names it.

@@ -35,7 +35,7 @@ def expect(
     if least is not None and have < least:
         problem = f"needs at least {least} axes, with the batch first, and got {have}"
         raise ShapeError(problem, fix=fix)
-    if dtype == "int" and "int" not in str(x.dtype):
+    if dtype == "int" and "int" not in dtype_name(x.dtype):
         problem = f"needs whole numbers, and got {dtype_name(x.dtype)}"
         raise ShapeError(problem, fix=fix)
     if dtype == "float" and "float" not in dtype_name(x.dtype):

@@ -14,45 +14,50 @@ import numpy as np
 from tinygrad import Tensor
 
 from axon_nb.data import as_inputs, batch_shapes
-from axon_nb.engine import RUNTIME, Program, default_device
+from axon_nb.engine import RUNTIME, Program, as_device, default_device, upload
 from axon_nb.engine import random as streams
-from axon_nb.errors import AxonError, OptionError, ParamsError, ShapeError
+from axon_nb.errors import AxonError, OptionError, ParamsError, ShapeError, brief
 from axon_nb.functional.initializers import as_initializer
 from axon_nb.graph import Model, Node, leaves, map_leaves, verb, where
 from axon_nb.params import Leaf, Params, Path, check_fits, realize
 from axon_nb.scope import Scope
+from axon_nb.shapes import show, whole
+from axon_nb.source import here
 from axon_nb.trace import ParamSpec, call, path_of, trace
 
 Mode = Literal["train", "inference"]
 
 
 @verb
-def init(model: Model, seed: int = 0, like: Params | None = None, **shapes: Any) -> Params:
+def init(model: Model, /, seed: int = 0, like: Any = None, **shapes: Any) -> Params:
     """Draw first weights. The same seed gives the same weights, on every device.
 
     Args:
         model: the model.
         seed: any whole number.
-        like: weights to keep where name and shape fit; what does not fit is drawn, and a warning names it.
+        like: weights to keep where name and shape fit (params, or what ``fit`` returned); what does not fit is drawn,
+            and a warning names it.
         **shapes: shapes of inputs that were declared without one.
 
     Raises:
         ShapeError: a layer does not fit, or a weight's shape depends on a size that is not known.
+        OptionError: the seed is not a whole number, or an initializer cannot draw.
 
     Example:
         >>> from axon_nb import dense, input
         >>> (input((None, 3)) | dense(2)).init(seed=1).count
         8
     """
-    traced = trace(model, shapes).check()
-    if any(known.shape is None for known in traced.nodes.values()):
-        unknown = [model.names[node] for node in model.inputs if traced.nodes[node].shape is None]
-        problem = f"the shape of {' and '.join(unknown)} is not known"
-        raise ShapeError(problem, fix=f"model.init({unknown[0]}=(1, ...)) with the shape, or input(shape)")
-    specs = traced.params()
-    kept = _keep(like, specs) if like is not None else {}
+    return draw(model, seed, like, shapes)
+
+
+def draw(model: Model, seed: int, like: Any, shapes: Mapping[str, Any]) -> Params:
+    """Draw first weights, as ``init`` does; inputs may be called anything."""
+    _check_seed(seed)
+    specs = trace(model, dict(shapes)).check_known().params()
+    device = default_device()
+    kept = _keep(like, specs, device) if like is not None else {}
     with RUNTIME:
-        device = default_device()
         drawn = {
             path: kept.get(path) or Leaf(_draw(seed, path, spec, device), "state" if spec.is_state else "trainable")
             for path, spec in specs.items()
@@ -61,24 +66,44 @@ def init(model: Model, seed: int = 0, like: Params | None = None, **shapes: Any)
     return Params(drawn)
 
 
+def _check_seed(seed: Any) -> None:
+    if whole(seed) is None:
+        problem = "seed must be a whole number"
+        raise OptionError(problem, got=brief(seed))
+
+
 def _draw(seed: int, path: Path, spec: ParamSpec, device: str) -> Tensor:
-    values = as_initializer(spec.initializer)(spec.shape, streams.generator(seed, *path))
-    if tuple(values.shape) != spec.shape:
-        problem = f"the initializer of {'.'.join(path)} gave another shape"
-        raise ShapeError(problem, got=f"{tuple(values.shape)} for {spec.shape}")
-    return Tensor(np.ascontiguousarray(values), dtype=spec.dtype, device=device).contiguous()
+    place = f"the initializer of {'.'.join(path)}"
+    try:
+        values = as_initializer(spec.initializer)(spec.shape, streams.generator(seed, *path))
+        values = np.ascontiguousarray(values, dtype=np.float32)
+    except AxonError as error:
+        raise error.at(place) from None
+    except Exception as error:
+        problem = f"failed: {error}"
+        fix = "an initializer takes a shape and a NumPy generator, and returns an array"
+        raise OptionError(problem, where=place, fix=fix) from error
+    if values.shape != spec.shape:
+        problem = "gave another shape"
+        raise ShapeError(problem, where=place, got=f"{show(values.shape)} for {show(spec.shape)}")
+    return Tensor(values, dtype=spec.dtype, device=device).contiguous()
 
 
-def _keep(like: Params, specs: Mapping[Path, ParamSpec]) -> dict[Path, Leaf]:
-    old = like.leaves
+def _keep(like: Any, specs: Mapping[Path, ParamSpec], device: str) -> dict[Path, Leaf]:
+    params = getattr(like, "params", like)
+    if not isinstance(params, Params):
+        problem = "like takes params, or what fit returned"
+        raise ParamsError(problem, got=brief(like))
+    old = params.leaves
     kept = {p: leaf for p, leaf in old.items() if p in specs and tuple(leaf.tensor.shape) == specs[p].shape}
     dropped = [".".join(path) for path in old if path not in kept]
     drawn = [".".join(path) for path in specs if path not in kept]
     if dropped or drawn:
         words = [f"dropped {', '.join(dropped)}"] * bool(dropped) + [f"drew {', '.join(drawn)}"] * bool(drawn)
-        warnings.warn(f"like: kept {len(kept)} of {len(specs)} parameters; {'; '.join(words)}", stacklevel=4)
-    copied = Params(kept).copy()
-    return copied.leaves
+        text = f"like: kept {len(kept)} of {len(specs)} parameters; {'; '.join(words)}"
+        place = here()
+        warnings.warn_explicit(text, UserWarning, place.filename if place else "", place.line if place else 0)
+    return Params(kept).to(device).copy().leaves
 
 
 class RunScope(Scope):
@@ -91,10 +116,13 @@ class RunScope(Scope):
         self._draws = 0
 
     def param(self, name: str, shape: Sequence[int], initializer: Any = None, dtype: str = "float32") -> Any:
+        if (*self._path, name) not in self._values.tensors:
+            problem = f"declares {name!r} in one mode only"
+            raise ParamsError(problem, fix="declare it in training and without, and use it where you need it")
         return self._values.get((*self._path, name))
 
     def state(self, name: str, shape: Sequence[int], initializer: Any = None, dtype: str = "float32") -> Any:
-        return self._values.get((*self._path, name))
+        return self.param(name, shape)
 
     def update(self, name: str, value: Any) -> None:
         if self.training:
@@ -140,8 +168,8 @@ def forward(model: Model, values: Values, inputs: Mapping[Node, Tensor], *, trai
         if node in results:
             continue
         given = [results[parent] for parent in node.parents]
-        if node.is_input:
-            results[node] = given[0]
+        if node.is_input or node.is_pick:
+            results[node] = given[0][node.options["index"]] if node.is_pick else given[0]
             continue
         scope = RunScope(values, path_of(model, node), training=training)
         try:
@@ -209,6 +237,8 @@ def apply(model: Model, params: Params, x: Any, mode: Mode = "train", seed: int 
     if mode not in ("train", "inference"):
         problem = "mode is 'train' or 'inference'"
         raise OptionError(problem, got=repr(mode))
+    _check_seed(seed)
+    _check_params(params)
     with RUNTIME:
         inputs, _ = _prepare(model, params, x, _device_of(params))
         tensors = {path: leaf.tensor for path, leaf in params.leaves.items()}
@@ -238,7 +268,7 @@ def build(model: Model, mode: Mode = "inference") -> tuple[Callable[..., Params]
 
 @verb
 def compile(
-    model: Model, device: str | None = None, seed: int = 0, params: Params | None = None, **shapes: Any
+    model: Model, /, device: str | None = None, seed: int = 0, params: Params | None = None, **shapes: Any
 ) -> Compiled:
     """Put a model on a device with weights of its own.
 
@@ -249,7 +279,7 @@ def compile(
         >>> double(np.array([[21.0]], "float32"))
         array([[42.]], dtype=float32)
     """
-    return Compiled(model, params if params is not None else init(model, seed, **shapes), device=device)
+    return Compiled(model, params if params is not None else draw(model, seed, None, shapes), device=device)
 
 
 class Compiled:
@@ -258,9 +288,10 @@ class Compiled:
     def __init__(
         self, model: Model, params: Params, *, device: str | None = None, _cache: dict[str, Any] | None = None
     ) -> None:
+        _check_params(params)
         self.model = model
-        self.params = params if device is None or device == _device_of(params) else params.to(device)
-        self.device = device or _device_of(params)
+        self.device = as_device(device) if device else _device_of(params)
+        self.params = params if self.device == _device_of(params) else params.to(self.device)
         self._programs = {} if _cache is None else _cache
 
     def __call__(self, x: Any) -> Any:
@@ -269,23 +300,25 @@ class Compiled:
             inputs, wants_tensor = _prepare(self.model, self.params, x, self.device)
             tensors = {path: leaf.tensor for path, leaf in self.params.leaves.items()}
             nodes = tuple(inputs)
-            program = self._program(nodes, tuple(tensors))
-            flat = program(*inputs.values(), *tensors.values())
-            results = iter(flat if isinstance(flat, tuple) else (flat,))
-            found = map_leaves(self.model.outputs, lambda node: next(results))
+            program, nesting = self._program(nodes, tuple(tensors))
+            results = iter(program(*inputs.values(), *tensors.values()))
+            found = map_tensors(nesting[0], lambda _: next(results))
             return found if wants_tensor else map_tensors(found, lambda t: t.numpy())
 
-    def _program(self, nodes: tuple[Node, ...], paths: tuple[Path, ...]) -> Program:
+    def _program(self, nodes: tuple[Node, ...], paths: tuple[Path, ...]) -> tuple[Program, list[Any]]:
         key = repr((tuple(node.key for node in nodes), paths))
         if key not in self._programs:
+            nesting: list[Any] = []  # how the results are nested; known once the model has run
 
             def run(*tensors: Tensor) -> tuple[Tensor, ...]:
                 values = Values(dict(zip(paths, tensors[len(nodes) :], strict=True)))
                 fed = dict(zip(nodes, tensors[: len(nodes)], strict=True))
-                return tuple(_tensors(forward(self.model, values, fed, training=False)))
+                result = forward(self.model, values, fed, training=False)
+                nesting[:] = [map_tensors(result, lambda _: None)]
+                return tuple(_tensors(result))
 
-            self._programs[key] = Program(run, name=f"predict {self.model.name or ''}".strip())
-        made: Program = self._programs[key]
+            self._programs[key] = Program(run, name=f"predict {self.model.name or ''}".strip()), nesting
+        made: tuple[Program, list[Any]] = self._programs[key]
         return made
 
     def __repr__(self) -> str:
@@ -311,20 +344,25 @@ def _prepare(model: Model, params: Params, x: Any, device: str) -> tuple[dict[No
     arrays = as_inputs(model, x)
     shapes = batch_shapes(model, arrays)
     traced = trace(model, shapes).check()
-    if not isinstance(params, Params):
-        problem = f"params come from model.init() or fit, not a {type(params).__name__}"
-        raise ParamsError(problem)
     check_fits(params, {path: (spec.shape, spec.dtype) for path, spec in traced.params().items()})
     wants_tensor = any(isinstance(value, Tensor) for value in arrays.values())
     tensors = {node: as_tensor(value, node.options["dtype"], device) for node, value in arrays.items()}
     return tensors, wants_tensor
 
 
+def _check_params(params: Any) -> None:
+    if not isinstance(params, Params):
+        problem = "params come from model.init() or fit(...).params"
+        raise ParamsError(problem, got=brief(params))
+
+
 def as_tensor(value: Any, dtype: str, device: str) -> Tensor:
     """Put an array or a tensor on a device, with the dtype that an input declares."""
     if isinstance(value, Tensor):
         return value.cast(dtype).to(device)
-    return Tensor(np.ascontiguousarray(value, dtype=None if dtype == "bfloat16" else dtype), dtype=dtype, device=device)
+    if dtype == "bfloat16":  # which NumPy does not have
+        return Tensor(np.ascontiguousarray(value), dtype=dtype, device=device)
+    return upload(np.asarray(value, dtype), device)
 
 
 def _device_of(params: Params) -> str:
@@ -341,6 +379,7 @@ __all__ = [
     "as_tensor",
     "build",
     "compile",
+    "draw",
     "forward",
     "init",
     "leaves",

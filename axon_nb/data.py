@@ -66,8 +66,10 @@ def as_numbers(value: Any, what: str) -> Any:
         problem = f"{what}: the rows differ in length"
         raise DataError(problem, got=_describe(value), fix="pad them to one length") from error
     if array.dtype.kind not in "fiub":
-        problem = f"{what} is not numbers"
-        raise DataError(problem, got=_describe(array), fix="convert it: array.astype('float32')")
+        problem = f"{what}: these are not numbers"
+        numbers = "number the kinds: numpy.unique(values, return_inverse=True)[1]"
+        fix = numbers if array.dtype.kind in "US" else "convert it: array.astype('float32')"
+        raise DataError(problem, got=_describe(array), fix=fix)
     return array
 
 
@@ -86,6 +88,7 @@ def batch_shapes(model: Model, arrays: Mapping[Node, Any]) -> dict[str, tuple[in
             fix = "give at least one sample" if 0 in shape else "a batch of samples has at least one axis"
             raise DataError(problem, got=show(shape), fix=fix)
         _check_declared(name, node.options["shape"], shape)
+        _check_whole(name, node.options["dtype"], value)
         shapes[name] = shape
     sizes = {name: shape[0] for name, shape in shapes.items()}
     if len(set(sizes.values())) > 1:
@@ -106,7 +109,19 @@ def _check_declared(name: str, declared: Any, shape: tuple[int, ...]) -> None:
     raise DataError(problem, got=show(shape), fix=_fixes(declared, shape))
 
 
+def _check_whole(name: str, dtype: str, value: Any) -> None:
+    """Refuse fractions for an input of whole numbers: they would be cut off in silence."""
+    if "float" in dtype or isinstance(value, Tensor) or value.dtype.kind != "f":
+        return
+    bad = value[np.mod(value, 1) != 0]
+    if bad.size:
+        problem = f"input {name!r} takes whole numbers ({dtype})"
+        raise DataError(problem, got=f"numbers such as {bad[0]:g}", fix='input(..., dtype="float32")')
+
+
 def _fixes(declared: Any, shape: tuple[int, ...]) -> list[str]:
+    if len(declared) == len(shape) and isinstance(declared[0], int) and declared[1:] == shape[1:]:
+        return [f"a batch axis of any size: input({show((None, *declared[1:]))})"]
     known = [size for size in declared[1:] if isinstance(size, int)]
     if len(known) != len(declared) - 1:
         return []

@@ -5,15 +5,16 @@ Knows nothing about applying layers to anything.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import typing
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tinygrad import Tensor
 
-from axon_nb.errors import DeclarationError, OptionError, unknown
+from axon_nb.errors import AxonError, DeclarationError, OptionError, brief, unknown
 from axon_nb.options import Option, from_annotation
 
 _KINDS = inspect.Parameter
@@ -32,6 +33,8 @@ class Declaration:
     scoped: bool
     """Its function takes a scope first."""
     options: tuple[Option, ...]
+    outputs: Callable[[dict[str, Any]], int] | None = None
+    """Says for given options how many tensors it returns, where that is not always one."""
 
     @property
     def doc(self) -> str:
@@ -108,7 +111,12 @@ def bind_options(
     return _bind(function.__name__, options, args, kwargs)
 
 
-def declare(function: Callable[..., Any], name: str | None, family: str) -> Declaration:
+def declare(
+    function: Callable[..., Any],
+    name: str | None,
+    family: str,
+    outputs: Callable[[dict[str, Any]], int] | None = None,
+) -> Declaration:
     """Read a layer function.
 
     Tensors are the parameters that have no annotation and no default, or are annotated as ``Tensor``; a first parameter
@@ -117,7 +125,11 @@ def declare(function: Callable[..., Any], name: str | None, family: str) -> Decl
     Raises:
         DeclarationError: it takes no tensor, or an argument that cannot be an option.
     """
-    parameters = list(inspect.signature(function).parameters.values())
+    name = name or name_of(function)
+    if not name.isidentifier():
+        problem = f"a layer is called like a variable, and {name!r} cannot be one"
+        raise DeclarationError(problem, fix='layer(function, name="scaled")')
+    parameters = _parameters(function, name)
     hints = _hints(function)
     scoped = bool(parameters) and parameters[0].name == "scope"
     tensors: list[str] = []
@@ -129,26 +141,76 @@ def declare(function: Callable[..., Any], name: str | None, family: str) -> Decl
             variadic = True
             tensors.append(parameter.name)
         elif parameter.kind is _KINDS.VAR_KEYWORD:
-            problem = f"layer {function.__name__!r} takes **{parameter.name}: name its options"
+            problem = f"layer {name!r} takes **{parameter.name}: name its options"
             raise DeclarationError(problem)
         elif _is_tensor(parameter, annotation):
             tensors.append(parameter.name)
         else:
-            options.append(_option(parameter, annotation))
+            options.append(_with_checked_default(_option(parameter, annotation), name))
     if not tensors:
-        problem = f"layer {function.__name__!r} takes no tensor"
-        raise DeclarationError(problem, fix=f"def {function.__name__}(x, ...): give it an argument without annotation")
-    return Declaration(
-        name or function.__name__.strip("<>"), family, function, tuple(tensors), variadic, scoped, tuple(options)
-    )
+        problem = f"layer {name!r} takes no tensor"
+        raise DeclarationError(problem, fix=f"def {name}(x, ...): give it an argument without annotation")
+    return Declaration(name, family, _with_hash(function), tuple(tensors), variadic, scoped, tuple(options), outputs)
+
+
+def plain(function: Callable[..., Any]) -> Declaration:
+    """Read a function that was not made for layers: its arguments without default are tensors, it has no options."""
+    try:
+        parameters = _parameters(function, "function")
+    except DeclarationError:
+        parameters = []  # written in C
+    names = [p.name for p in parameters if p.default is _KINDS.empty and p.kind in _POSITIONAL]
+    variadic = any(p.kind is _KINDS.VAR_POSITIONAL for p in parameters)
+    scoped = names[:1] == ["scope"]
+    inputs = tuple(names[scoped:]) or ("x",)
+    return Declaration(name_of(function), "custom", _with_hash(function), inputs, variadic, scoped, ())
+
+
+_POSITIONAL = (_KINDS.POSITIONAL_ONLY, _KINDS.POSITIONAL_OR_KEYWORD)
+
+
+def _with_hash(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a callable object that compares by its contents and so has no hash: layers are told apart by functions."""
+    return function if isinstance(function, Hashable) else functools.partial(function)
+
+
+def name_of(function: Any) -> str:
+    """Find out what a function is called: "function" for a lambda, the name of its class for an object.
+
+    Example:
+        >>> name_of(len), name_of(lambda x: x)
+        ('len', 'function')
+    """
+    name = getattr(function, "__name__", type(function).__name__)
+    return "function" if name == "<lambda>" else str(name)
+
+
+def _parameters(function: Callable[..., Any], name: str) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError) as error:
+        problem = f"layer {name!r} is not made from a Python function"
+        raise DeclarationError(problem, got=brief(function), fix="wrap it: def scaled(x): return ...") from error
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
     try:
         return typing.get_type_hints(function, include_extras=True)
     except NameError as error:
-        problem = f"an annotation of layer {function.__name__!r} names what does not exist: {error}"
+        problem = f"an annotation of layer {name_of(function)!r} names what does not exist: {error}"
         raise DeclarationError(problem) from error
+    except TypeError:
+        return {}  # an object with __call__ or a partial has no annotations of its own
+
+
+def _with_checked_default(option: Option, layer: str) -> Option:
+    if option.required:
+        return option
+    try:
+        return replace(option, default=option.parse(option.default, layer))
+    except AxonError as error:
+        problem = f"the default of an option does not fit its annotation: {error.problem}"
+        raise DeclarationError(problem, where=f"layer {layer!r}") from None
 
 
 def _is_tensor(parameter: inspect.Parameter, annotation: Any) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import Self
+from typing import Any, Self
 
 
 class AxonError(Exception):
@@ -30,6 +30,8 @@ class AxonError(Exception):
         self.where = where
         self.got = got
         self.fixes: tuple[str, ...] = (fix,) if isinstance(fix, str) else tuple(fix or ())
+        self.excerpt: str | None = None
+        """The line of code it is about, with carets under the place; put in by who knows the code."""
 
     def at(self, where: str, got: str | None = None) -> Self:
         """Return this error with its place filled in, where it has none yet."""
@@ -38,7 +40,7 @@ class AxonError(Exception):
         return self
 
     def __str__(self) -> str:
-        return message(self.where, self.problem, self.got, self.fixes)
+        return message(self.where, self.problem, self.got, self.fixes, self.excerpt)
 
     def _render_traceback_(self) -> list[str]:
         """Give IPython the lines to print in place of a traceback."""
@@ -53,8 +55,8 @@ class OptionError(AxonError, ValueError):
     """An option of a layer, loss or optimizer is missing, unknown or out of its range."""
 
 
-class UnknownNameError(AxonError, LookupError):
-    """A name (of a layer, loss, metric, device ...) that does not exist."""
+class UnknownNameError(AxonError, KeyError):
+    """A name (of a layer, loss, metric, device ...) that does not exist. A ``KeyError``, as mappings raise."""
 
 
 class GraphError(AxonError):
@@ -76,6 +78,9 @@ class DataError(AxonError, ValueError):
 class TrainingError(AxonError):
     """Training cannot go on: the loss is not finite, a callback failed ..."""
 
+    trained: Any = None
+    """What was trained before it happened."""
+
 
 class DeviceError(AxonError, RuntimeError):
     """A device that is not there or does not work."""
@@ -85,7 +90,7 @@ class CellError(AxonError):
     """A ``%%axon`` cell that cannot be read."""
 
 
-def message(where: str | None, problem: str, got: str | None, fixes: Iterable[str]) -> str:
+def message(where: str | None, problem: str, got: str | None, fixes: Iterable[str], excerpt: str | None = None) -> str:
     """Join the parts of an error into its text, one line for each part.
 
     Example:
@@ -94,7 +99,7 @@ def message(where: str | None, problem: str, got: str | None, fixes: Iterable[st
           got: ()
           fix: add one
     """
-    lines = [f"{where}: {problem}" if where else problem]
+    lines = [f"{where}: {problem}" if where else problem, *([excerpt] if excerpt else [])]
     if got:
         lines.append(f"  got: {got}")
     lines += [f"  fix: {fix}" for fix in fixes]
@@ -119,4 +124,32 @@ def unknown(kind: str, name: object, known: Iterable[str], *, error: type[AxonEr
 
 
 def _plural(kind: str) -> str:
-    return kind + "es" if kind.endswith("ss") else kind + "s"
+    if kind.endswith("y"):
+        return f"{kind[:-1]}ies"
+    return f"{kind}es" if kind.endswith("ss") else f"{kind}s"
+
+
+def article(noun: str) -> str:
+    """Put "a" or "an" before a word.
+
+    Example:
+        >>> article("int"), article("str")
+        ('an int', 'a str')
+    """
+    return f"an {noun}" if noun[:1].lower() in "aeiou" else f"a {noun}"
+
+
+def brief(value: object, limit: int = 80) -> str:
+    """Write a value that someone gave, in one line: a table of numbers is told by its kind and shape.
+
+    Example:
+        >>> brief(3.5), brief("a" * 200, limit=12)
+        ('3.5', "'aaaaaaa ...")
+    """
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple) and shape:
+        return f"{type(value).__name__} of shape {shape}"
+    text = repr(value)
+    if "\n" in text:
+        text = " ".join(text.split())
+    return text if len(text) <= limit else f"{text[: limit - 4]} ..."

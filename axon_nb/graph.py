@@ -8,13 +8,13 @@ from __future__ import annotations
 import functools
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 from axon_nb import shapes
 from axon_nb.declaration import Declaration
-from axon_nb.errors import AxonError, GraphError, unknown
-from axon_nb.layer import Layer, Op, as_layer, check_name, combinator, registry
+from axon_nb.errors import AxonError, GraphError, article, brief, unknown
+from axon_nb.layer import Layer, Op, as_layer, check_name, combinator, mixed, registry, unnested
 from axon_nb.options import Choice, Flag, Option, OptionType
 
 P = ParamSpec("P")
@@ -45,6 +45,11 @@ class Node:
     def options(self) -> dict[str, Any]:
         """The layer's options, defaults filled in."""
         return self.layer.options
+
+    @property
+    def is_pick(self) -> bool:
+        """Whether it is one of several outputs of its parent."""
+        return self.layer.declaration is PICK
 
     @property
     def is_input(self) -> bool:
@@ -143,36 +148,68 @@ class Model:
         inputs = [node for model in models for node in leaves(_need_model(model).outputs)]
         return Model(layer.build(_Builder(()), *inputs))
 
+    def __iter__(self) -> Iterator[Model]:
+        """Give a model for each output: ``sequence, state = x | lstm(8, return_state=True)``."""
+        if isinstance(self.outputs, Node):
+            problem = "the model has one output"
+            raise GraphError(problem, fix="only a model with several outputs can be unpacked")
+        parts = self.outputs.values() if isinstance(self.outputs, dict) else self.outputs
+        return iter([Model(part) for part in parts])
+
+    def __getitem__(self, key: int | str) -> Model:
+        """Return the model that ends in one of several outputs: by number, or by name."""
+        if isinstance(self.outputs, dict) and key in self.outputs:
+            return Model(self.outputs[str(key)])
+        if isinstance(self.outputs, tuple) and isinstance(key, int) and -len(self.outputs) <= key < len(self.outputs):
+            return Model(self.outputs[key])
+        known = list(self.outputs) if isinstance(self.outputs, dict) else range(len(list(leaves(self.outputs))))
+        raise unknown("output", key, map(str, known), error=GraphError)  # noqa: EM101 - the kind, not the message
+
     def __or__(self, other: object) -> Model:
         if isinstance(other, Model):
             return compose(self, other)
         layer = as_layer(other)
         if layer is None:
-            problem = f"a {type(other).__name__} is not a layer"
-            raise GraphError(problem, got=repr(other), fix="pipe into a layer, a model or a function of tensors")
+            problem = f"{article(type(other).__name__)} is not a layer"
+            raise GraphError(problem, got=brief(other), fix="pipe into a layer, a model or a function of tensors")
         return self.__axon_apply__(layer, (self,))
 
+    __array_ufunc__ = None  # array | model: NumPy leaves the answer to the model
+
     def __ror__(self, other: object) -> Model:
-        if isinstance(other, tuple | list) and all(isinstance(one, Model) for one in other):
+        if isinstance(other, tuple | list) and other and all(isinstance(one, Model) for one in other):
             return _join(list(other), self)
-        problem = f"a {type(other).__name__} cannot be piped into a model"
-        raise GraphError(problem, got=repr(other), fix="begin with input(...), or call model.predict(params, x)")
+        problem = f"{article(type(other).__name__)} cannot be piped into a model"
+        raise GraphError(problem, got=brief(other), fix="begin with input(...), or call model.predict(params, x)")
 
     def __call__(self, *inputs: Any) -> Model:
         """Apply this model to others, as a layer is applied."""
-        return _join([_need_model(one) for one in inputs], self)
+        return _join([_need_model(one) for one in unnested(inputs)], self)
 
     def __add__(self, other: object) -> Model:
+        return _arithmetic("add", self, other)
+
+    def __radd__(self, other: object) -> Model:
         return _arithmetic("add", self, other)
 
     def __sub__(self, other: object) -> Model:
         return _arithmetic("subtract", self, other)
 
+    def __rsub__(self, other: object) -> Model:
+        return _arithmetic("subtract", self, other)
+
     def __mul__(self, other: object) -> Model:
         return _arithmetic("multiply", self, other)
 
+    def __rmul__(self, other: object) -> Model:
+        return _arithmetic("multiply", self, other)
+
     def __repr__(self) -> str:
-        shown = [self.names[n] + (f" {_declared(n)}" if n.is_input else "") for n in self.nodes]
+        try:
+            names = self.names
+        except GraphError:  # two of them are the same: a model that is wrong still has a repr
+            names = {node: node.layer.name or node.op for node in self.nodes}
+        shown = [names[n] + (f" {_declared(n)}" if n.is_input else "") for n in self.nodes]
         limit = 6
         if len(shown) > limit:
             shown = [*shown[:3], f"... {len(shown) - 5} more ...", *shown[-2:]]
@@ -210,19 +247,27 @@ class _Builder:
     def __init__(self, path: tuple[str, ...]) -> None:
         self.path = path
 
-    def apply(self, op: Op, inputs: tuple[Node, ...]) -> Node:
+    def apply(self, op: Op, inputs: tuple[Node, ...]) -> Node | tuple[Node, ...]:
         takes = len(op.declaration.inputs)
-        if op.declaration.variadic:
-            takes = min(takes, len(inputs))
         if len(inputs) != takes and not op.declaration.variadic:
             word = "one input" if takes == 1 else f"{takes} inputs"
-            fix = "join them first: (a, b) | concatenate()" if takes == 1 else f"({', '.join('ab'[:takes])}) | {op!r}"
+            pipe = f"({', '.join('abcdef'[:takes])}) | {op!r}"
+            fix = "join them first: (a, b) | concatenate()" if takes == 1 else pipe
             problem = f"takes {word} and got {len(inputs)}"
             raise GraphError(problem, where=where(op), fix=fix)
-        return Node(op, tuple(inputs), self.path)
+        node = Node(op, tuple(inputs), self.path)
+        outputs = op.declaration.outputs
+        count = 1 if outputs is None else outputs(op.options)
+        return node if count == 1 else tuple(Node(_pick(op, i), (node,), self.path) for i in range(count))
 
     def inside(self, name: str) -> _Builder:
         return _Builder((*self.path, name))
+
+
+def _pick(op: Op, index: int) -> Op:
+    made = Op(PICK, {"index": index})
+    made.source = op.source
+    return made
 
 
 def where(op: Op, name: str | None = None) -> str:
@@ -232,17 +277,20 @@ def where(op: Op, name: str | None = None) -> str:
 
 
 def _need_model(value: object) -> Model:
-    if not isinstance(value, Model):
-        problem = "a model is applied to models"
-        raise GraphError(problem, got=repr(value), fix="begin with input(...), or call model.predict(params, x)")
-    return value
+    if isinstance(value, Model):
+        return value
+    problem = "a model is applied to models"
+    raise GraphError(problem, got=brief(value), fix="begin with input(...), or call model.predict(params, x)")
 
 
 def _arithmetic(op: str, left: Model, right: object) -> Model:
     if isinstance(right, Model):
         made: Model = registry[op](left, right)
         return made
-    return NotImplemented
+    if as_layer(right) is not None:
+        raise mixed(left)
+    problem = f"{op} joins models, and {article(type(right).__name__)} is none"
+    raise GraphError(problem, got=brief(right), fix="for a number write a function: model | (lambda x: x * 2)")
 
 
 def _parents_first(roots: list[Node]) -> Iterator[Node]:
@@ -269,12 +317,15 @@ def name_nodes(nodes: tuple[Node, ...]) -> dict[Node, str]:
     """Name nodes: ``dense_0``, ``dense_1`` by op and order in their part; a name of the layer's own goes first.
 
     Raises:
-        GraphError: two different layers of one part have the same name.
+        GraphError: two different layers of one part have the same name, or a layer has the name of a part.
     """
-    taken: dict[tuple[tuple[str, ...], str], Op] = {}
+    taken: dict[tuple[tuple[str, ...], str], Op | None] = {
+        (node.path[:depth], part): None for node in nodes for depth, part in enumerate(node.path)
+    }
     for node in nodes:
         if node.layer.name and taken.setdefault((node.path, node.layer.name), node.layer) is not node.layer:
-            problem = f"there are two layers named {node.layer.name!r}"
+            both = "two layers" if taken[node.path, node.layer.name] else "a layer and a part"
+            problem = f"there are {both} named {node.layer.name!r}"
             raise GraphError(problem, where=where(node.layer), fix="give one of them another name=...")
     counts: Counter[tuple[tuple[str, ...], str]] = Counter()
     names: dict[Node, str] = {}
@@ -285,12 +336,15 @@ def name_nodes(nodes: tuple[Node, ...]) -> dict[Node, str]:
         if uses[node.layer] > 1:
             names[node] = f"{first[node.layer]}#{uses[node.layer]}"
             continue
+        if node.is_pick:
+            first[node.layer] = names[node] = f"{names[node.parents[0]]}[{node.options['index']}]"
+            continue
         own = node.layer.name or _next_name(node, counts, taken)
         first[node.layer] = names[node] = ".".join((*node.path, own))
     return names
 
 
-def _next_name(node: Node, counts: Counter[Any], taken: dict[tuple[tuple[str, ...], str], Op]) -> str:
+def _next_name(node: Node, counts: Counter[Any], taken: Container[tuple[tuple[str, ...], str]]) -> str:
     while True:
         own = f"{node.op}_{counts[node.path, node.op]}"
         counts[node.path, node.op] += 1
@@ -324,6 +378,13 @@ INPUT = Declaration(
         Option("optional", Flag(help="Whether it may be left out.", example=True), False, positional=False),
     ),
 )  # fmt: skip
+
+
+PICK = Declaration(
+    "output", "combine", _input_function, ("x",), variadic=False, scoped=False,
+    options=(Option("index", OptionType(help="Which of the outputs.", example=0)),),
+)  # fmt: skip
+"""One of several outputs of the layer before it."""
 
 
 @combinator
@@ -376,17 +437,25 @@ def _join(lefts: list[Model], right: Model) -> Model:
     count = 0
     outputs: list[Node] = []
     for left in lefts:
-        is_part = not left._parts and not all(node.is_input for node in left.nodes)
+        # What a | b made is parts already, unless it was given a name of its own.
+        is_part = (left.name or not left._parts) and not all(node.is_input for node in left.nodes)
         structure = _copy(left, (left.name or f"part_{count}",), new) if is_part else left.outputs
         outputs += leaves(structure)
-        count += left._parts or is_part
+        count += bool(is_part) or left._parts
     if len(outputs) != len(right.inputs):
         problem = f"{len(outputs)} outputs meet {len(right.inputs)} inputs"
         names = ", ".join(right.names[node] for node in right.inputs)
         raise GraphError(problem, got=f"inputs: {names}", fix="pipe one model for each input: (a, b) | model")
     path = (right.name or f"part_{count}",)
-    bound = {node: Node(node.layer, (value,), path) for node, value in zip(right.inputs, outputs, strict=True)}
+    bound = {node: Node(_again(node.layer), (value,), path) for node, value in zip(right.inputs, outputs, strict=True)}
     return Model(_copy(right, path, bound), parts=count + 1)
+
+
+def _again(op: Op) -> Op:
+    """Make an input's layer anew: it has no weights to share, and would be named as a further use of the open input."""
+    made = Op(op.declaration, op.options, op.name)
+    made.source = op.source
+    return made
 
 
 def _copy(model: Model, path: tuple[str, ...], new: dict[Node, Node]) -> Structure:

@@ -9,12 +9,12 @@ import functools
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
-from axon_nb.declaration import Declaration, declare
-from axon_nb.errors import DeclarationError, GraphError
+from axon_nb.declaration import Declaration, declare, name_of, plain
+from axon_nb.errors import DeclarationError, GraphError, article, brief
 from axon_nb.registry import Registry
-from axon_nb.source import Source, here
+from axon_nb.source import Source, here, is_ours
 
 registry: Registry[Callable[..., Any]] = Registry("layer")
 """Every layer and combinator by name: what is in scope in a ``%%axon`` cell."""
@@ -30,7 +30,39 @@ class Wiring(Protocol):
         """Return the wiring of a named block in this one."""
 
 
-class Layer(ABC):
+class Joinable:
+    """The operators of what stands for a layer: ``|`` for one after the other, ``+ - *`` for both on one input."""
+
+    __array_ufunc__ = None  # array | layer: NumPy leaves the answer to the layer
+
+    def __or__(self, other: object) -> Any:
+        return Chain(need_layer(self), need_layer(other))
+
+    def __ror__(self, other: object) -> Any:
+        if isinstance(other, tuple | list | dict):
+            return _apply(need_layer(self), (other,))
+        return Chain(need_layer(other), need_layer(self))
+
+    def __add__(self, other: object) -> Layer:
+        return _merge("add", self, other)
+
+    def __radd__(self, other: object) -> Layer:
+        return _merge("add", other, self)
+
+    def __sub__(self, other: object) -> Layer:
+        return _merge("subtract", self, other)
+
+    def __rsub__(self, other: object) -> Layer:
+        return _merge("subtract", other, self)
+
+    def __mul__(self, other: object) -> Layer:
+        return _merge("multiply", self, other)
+
+    def __rmul__(self, other: object) -> Layer:
+        return _merge("multiply", other, self)
+
+
+class Layer(Joinable, ABC):
     """One operation with its options, or several joined: the thing a pipe takes.
 
     Its identity is its weights: one Layer object applied twice has one set of parameters.
@@ -52,25 +84,6 @@ class Layer(ABC):
         """Apply to models, or to layers that have no input yet either."""
         return _apply(self, inputs)
 
-    def __or__(self, other: object) -> Layer:
-        right = as_layer(other)
-        return NotImplemented if right is None else Chain(self, right)
-
-    def __ror__(self, other: object) -> Any:
-        if isinstance(other, tuple | list | dict):
-            return _apply(self, (other,))
-        left = as_layer(other)
-        return NotImplemented if left is None else Chain(left, self)
-
-    def __add__(self, other: object) -> Layer:
-        return _merge("add", self, other)
-
-    def __sub__(self, other: object) -> Layer:
-        return _merge("subtract", self, other)
-
-    def __mul__(self, other: object) -> Layer:
-        return _merge("multiply", self, other)
-
 
 class Op(Layer):
     """One declared layer with its options."""
@@ -91,14 +104,16 @@ class Op(Layer):
     @functools.cached_property
     def fingerprint(self) -> tuple[Any, ...]:
         """What two layers share when they compute the same thing from their inputs and weights."""
-        return (self.declaration.function, *self.options.items())
+        # With the types, for 1 == 1.0 == True.
+        options = ((name, type(value), value) for name, value in self.options.items())
+        return (self.declaration.function, *options)
 
     def __repr__(self) -> str:
         shown = self.declaration.shown(self.options)
-        required = {o.name for o in self.declaration.options if o.positional and o.required}
-        parts = [show_value(v) if k in required else f"{k}={show_value(v)}" for k, v in shown]
-        if len(shown) == 1 and self.declaration.options and shown[0][0] == self.declaration.options[0].name:
-            parts = [show_value(shown[0][1])]
+        bare = {o.name for o in self.declaration.options if o.positional and o.required}
+        if len(shown) == 1:
+            bare |= {o.name for o in self.declaration.options[:1] if o.positional}
+        parts = [show_value(v) if k in bare else f"{k}={show_value(v)}" for k, v in shown]
         if self.name:
             parts.append(f"name={self.name!r}")
         return f"{self.declaration.name}({', '.join(parts)})"
@@ -116,11 +131,11 @@ class Chain(Layer):
     def build(self, wiring: Wiring, *inputs: Any) -> Any:  # noqa: D102
         if self.name:
             wiring = wiring.inside(self.name)
-        first, *rest = self.layers
-        value = first.build(wiring, *inputs)
-        for layer in rest:
-            value = layer.build(wiring, value)
-        return value
+        values = inputs
+        for layer in self.layers:
+            made = layer.build(wiring, *values)
+            values = made if isinstance(made, tuple) else (made,)
+        return values if len(values) > 1 else values[0]
 
     @property
     def ops(self) -> Iterator[Op]:  # noqa: D102
@@ -147,7 +162,7 @@ class Branches(Layer):
         self.source = here()
 
     def build(self, wiring: Wiring, *inputs: Any) -> Any:  # noqa: D102
-        return self.join.build(wiring, *(branch.build(wiring, *inputs) for branch in self.branches))
+        return self.join.build(wiring, *unnested(tuple(branch.build(wiring, *inputs) for branch in self.branches)))
 
     @property
     def ops(self) -> Iterator[Op]:  # noqa: D102
@@ -172,7 +187,7 @@ class Same(Layer):
         return "noop()"
 
 
-class LayerType:
+class LayerType(Joinable):
     """What ``@layer`` makes of a function.
 
     Call it with options for a Layer, or with a model first to apply it at once.
@@ -191,7 +206,7 @@ class LayerType:
         """The decorated function."""
         return self.declaration.function
 
-    def __call__(self, *args: Any, name: str | None = None, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, name: str | None = None, **kwargs: Any) -> Any:
         """Return a Layer with these options, or apply it to the models given first."""
         inputs, rest = self._split(args)
         op = Op(self.declaration, self.declaration.bind(rest, kwargs), name)
@@ -199,20 +214,18 @@ class LayerType:
             return op
         if any(map(is_applicable, inputs)):
             return op(*inputs)
-        return Branches(tuple(_need_layer(i) for i in _flat(inputs)), op)
+        return Branches(tuple(need_layer(i) for i in unnested(inputs)), op)
 
     def _split(self, args: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         many = self.declaration.variadic or len(self.declaration.inputs) > 1
         end = 0
-        while end < len(args) and (is_applicable(args[end]) or (many and _holds_layers(args[end]))):
+        while end < len(args) and (is_applicable(args[end]) or (many and self._is_input(args[end]))):
             end += 1
         return args[:end], args[end:]
 
-    def __or__(self, other: object) -> Any:
-        return self() | other
-
-    def __ror__(self, other: object) -> Any:
-        return self().__ror__(other)
+    def _is_input(self, value: object) -> bool:
+        # Where all options are named, a plain function among the inputs is a branch: add(dense(4), lambda x: x * 2).
+        return _holds_layers(value) or (self.declaration.variadic and callable(value))
 
     def __axon_layer__(self) -> Layer:
         layer: Layer = self()
@@ -222,11 +235,23 @@ class LayerType:
         return f"<layer {self.__name__}{self.__signature__}>"
 
 
-def layer(function: Callable[..., Any] | None = None, *, family: str = "custom", name: str | None = None) -> Any:
+def layer(
+    function: Callable[..., Any] | None = None,
+    *,
+    family: str = "custom",
+    name: str | None = None,
+    outputs: Callable[[dict[str, Any]], int] | None = None,
+) -> Any:
     """Make a layer of a function of tensors.
 
     The function takes a ``scope`` first if it has parameters, state, randomness or a mode, then its tensors (without
     annotation, or annotated as ``Tensor``), then its options (annotated, or with a default).
+
+    Args:
+        function: the function; its name is the layer's.
+        family: what it is listed under.
+        name: another name than the function's.
+        outputs: says for the options how many tensors it returns, where that is not always one.
 
     Raises:
         DeclarationError: the function takes no tensor, or there is a built-in layer of that name.
@@ -240,9 +265,10 @@ def layer(function: Callable[..., Any] | None = None, *, family: str = "custom",
         (None, 3)
     """
     if function is None:
-        return functools.partial(layer, family=family, name=name)
-    made = LayerType(declare(function, name, family))
-    if function.__module__.startswith("axon_nb."):
+        return functools.partial(layer, family=family, name=name, outputs=outputs)
+    made = LayerType(declare(function, name, family, outputs))
+    code = getattr(function, "__code__", None)
+    if code is not None and is_ours(code):
         registry.add(made.__name__, made)
     return made
 
@@ -265,13 +291,17 @@ def as_layer(value: object) -> Layer | None:
         return made
     if is_applicable(value) or not callable(value) or isinstance(value, type):
         return None
-    return Op(_function_declaration(value), {})
+    name = name_of(value)
+    return _by_itself(name, value) if registry.get(name) is value else Op(plain(value), {})
 
 
-@functools.lru_cache(maxsize=1024)
-def _function_declaration(function: Callable[..., Any]) -> Declaration:
-    name = getattr(function, "__name__", type(function).__name__)
-    return Declaration("function" if name == "<lambda>" else name, "custom", function, ("x",), False, False, ())
+def _by_itself(name: str, combinator: Callable[..., Any]) -> Layer:
+    """Call a combinator that stands in a pipe without parentheses: ``noop`` is a layer so, most are not."""
+    made = combinator() if not inspect.signature(combinator).parameters else None
+    if isinstance(made, Layer):
+        return made
+    problem = f"{name} cannot stand in a pipe by itself"
+    raise GraphError(problem, fix="begin with input(...)" if name == "input" else f"give it layers: {name}(...)")
 
 
 def is_applicable(value: object) -> bool:
@@ -289,41 +319,53 @@ def _holds_layers(value: object) -> bool:
     return isinstance(value, Layer | LayerType) or is_applicable(value)
 
 
-def _flat(values: tuple[Any, ...]) -> Iterator[Any]:
+def unnested(values: tuple[Any, ...]) -> Iterator[Any]:
+    """List what may be nested in tuples, lists and dicts."""
     for value in values:
         if isinstance(value, tuple | list):
-            yield from _flat(tuple(value))
+            yield from unnested(tuple(value))
         elif isinstance(value, dict):
-            yield from _flat(tuple(value.values()))
+            yield from unnested(tuple(value.values()))
         else:
             yield value
 
 
 def _apply(layer: Layer, inputs: tuple[Any, ...]) -> Any:
-    flat = tuple(_flat(inputs))
+    flat = tuple(unnested(inputs))
     model = next((value for value in flat if is_applicable(value)), None)
     if model is not None:
         return model.__axon_apply__(layer, flat)
-    layers = [as_layer(value) for value in flat]
-    if layers and all(one is not None for one in layers):
-        return Branches(tuple(one for one in layers if one is not None), layer)
+    layers = [one for value in flat if (one := as_layer(value)) is not None]
+    if flat and len(layers) == len(flat):
+        return Branches(tuple(layers), layer)
     problem = f"{layer!r} is applied to models or layers"
-    raise GraphError(problem, got=", ".join(type(v).__name__ for v in flat), fix="begin with input(...)")
+    fix = "begin with input(...); numbers go to model.predict(params, x)"
+    raise GraphError(problem, got=", ".join(map(brief, flat)) or "nothing", fix=fix)
 
 
-def _need_layer(value: object) -> Layer:
+def need_layer(value: object) -> Layer:
+    """Return what stands for a layer as a Layer.
+
+    Raises:
+        GraphError: it is none.
+    """
     made = as_layer(value)
-    if made is None:
-        problem = "models and layers that have no input yet cannot be joined"
-        raise GraphError(problem, got=repr(value), fix="apply the layer to the model first: model | layer")
-    return made
+    if made is not None:
+        return made
+    if is_applicable(value):
+        raise mixed(value)
+    problem = f"{article(type(value).__name__)} is not a layer"
+    raise GraphError(problem, got=brief(value), fix="write a layer, or a function of tensors: lambda x: x * 2")
 
 
-def _merge(op: str, left: Layer, right: object) -> Layer:
-    other = as_layer(right)
-    if other is None:
-        return NotImplemented
-    made: Layer = registry[op](left, other)
+def mixed(model: object) -> GraphError:
+    """Make the error for a model joined with a layer that has no input."""
+    problem = "models and layers that have no input yet cannot be joined"
+    return GraphError(problem, got=brief(model), fix="apply the layer to the model first: model | layer")
+
+
+def _merge(op: str, left: object, right: object) -> Layer:
+    made: Layer = registry[op](need_layer(left), need_layer(right))
     return made
 
 
@@ -338,24 +380,22 @@ def check_name(name: Any) -> str | None:
     """Check the name given to a layer, a block or a model.
 
     Raises:
-        DeclarationError: it is empty, not text, or has a dot (dots stand between a part and its layers).
+        DeclarationError: it is empty, not text, or has one of the signs that names are joined with.
     """
     if name is None:
         return None
-    if not isinstance(name, str) or not name.strip() or "." in name:
-        problem = "a name is text without dots"
-        raise DeclarationError(problem, got=repr(name))
+    if not isinstance(name, str) or not name.strip() or "." in name or "#" in name:
+        problem = "a name is text without '.' (which stands after a part) and '#' (before a further use)"
+        raise DeclarationError(problem, got=brief(name))
     return name
 
 
 def show_value(value: object) -> str:
     """Write an option's value as code."""
-    if isinstance(value, Layer | LayerType) or not callable(value):
-        return getattr(value, "__name__", None) or repr(value)
     return str(getattr(value, "__name__", None) or repr(value))
 
 
 __all__ = [
-    "Branches", "Chain", "Layer", "LayerType", "Op", "Same", "Self", "as_layer", "check_name", "combinator", "layer",
-    "registry",
+    "Branches", "Chain", "Layer", "LayerType", "Op", "Same", "as_layer", "check_name", "combinator", "layer", "mixed",
+    "need_layer", "registry", "unnested",
 ]  # fmt: skip

@@ -9,13 +9,13 @@ import inspect
 import math
 import types
 import typing
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, SupportsFloat
 
-from axon_nb.errors import OptionError, UnknownNameError, unknown
+from axon_nb.errors import AxonError, OptionError, UnknownNameError, brief, unknown
 from axon_nb.registry import Registry
-from axon_nb.shapes import Shape
+from axon_nb.shapes import Shape, whole
 
 MISSING: Any = inspect.Parameter.empty
 
@@ -41,9 +41,10 @@ class OptionType:
 
     def parse(self, value: Any) -> Any:
         """Check and normalise a value."""
-        if not isinstance(value, Hashable):
-            msg = f"must be a plain value, got {value!r}"
-            raise ValueError(msg)
+        try:
+            hash(value)
+        except TypeError:
+            _refuse("a plain value (a list as a tuple), for layers are told apart by their options", value)
         return value
 
     @property
@@ -53,12 +54,16 @@ class OptionType:
 
 
 def _refuse(expected: str, value: Any) -> typing.NoReturn:
-    msg = f"must be {expected}, got {value!r}"
+    msg = f"must be {expected}, got {brief(value)}"
     raise ValueError(msg)
 
 
-def _is_whole(value: Any) -> bool:
-    return hasattr(value, "__index__") and not isinstance(value, bool)
+def _wholes(values: Any, minimum: float = -math.inf) -> tuple[int, ...] | None:
+    """Return the whole numbers in a tuple or list, and ``None`` where it is or holds anything else."""
+    if not isinstance(values, tuple | list):
+        return None
+    numbers = [number for value in values if (number := whole(value)) is not None and number >= minimum]
+    return tuple(numbers) if len(numbers) == len(values) else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,16 +75,19 @@ class Whole(OptionType):
     control: ClassVar[str] = "int"
 
     def parse(self, value: Any) -> int:  # noqa: D102
-        if not _is_whole(value):
-            _refuse(self._expected(), value)
-        number = int(value.__index__())
-        if (self.minimum is not None and number < self.minimum) or (self.maximum is not None and number > self.maximum):
+        number = whole(value)
+        if number is None or not self._inside(number):
             _refuse(self._expected(), value)
         return number
+
+    def _inside(self, number: int) -> bool:
+        return (self.minimum is None or number >= self.minimum) and (self.maximum is None or number <= self.maximum)
 
     def _expected(self) -> str:
         if self.minimum is not None and self.maximum is not None:
             return f"a whole number from {self.minimum} to {self.maximum}"
+        if self.maximum is not None:
+            return f"a whole number of at most {self.maximum}"
         return "a whole number" + (f" of at least {self.minimum}" if self.minimum is not None else "")
 
 
@@ -94,17 +102,15 @@ class Real(OptionType):
     control: ClassVar[str] = "float"
 
     def parse(self, value: Any) -> float:  # noqa: D102
-        if isinstance(value, bool) or not hasattr(value, "__float__"):
-            _refuse(self._expected(), value)
-        number = float(value)
-        inside = (
+        number = _real(value)
+        inside = number is not None and (
             math.isfinite(number)
             and (self.minimum is None or number >= self.minimum)
             and (self.maximum is None or number <= self.maximum)
             and (self.below is None or number < self.below)
             and (self.above is None or number > self.above)
         )
-        if not inside:
+        if number is None or not inside:
             _refuse(self._expected(), value)
         return number
 
@@ -120,6 +126,15 @@ class Real(OptionType):
             if bound is not None
         ]
         return "a number" + (f" {' and '.join(bounds)}" if bounds else "")
+
+
+def _real(value: Any) -> float | None:
+    if isinstance(value, bool | str) or not isinstance(value, SupportsFloat):
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError):  # an array of several numbers
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,9 +171,10 @@ class Choice(OptionType):
         return self.words
 
     def parse(self, value: Any) -> Any:  # noqa: D102
-        if value not in self.words:
-            _refuse("one of " + ", ".join(map(repr, self.words)), value)
-        return value
+        for word in self.words:
+            if isinstance(value, type(word)) and value == word:
+                return word
+        _refuse("one of " + ", ".join(map(repr, self.words)), value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,12 +185,12 @@ class Size(OptionType):
     control: ClassVar[str] = "size"
 
     def parse(self, value: Any) -> int | tuple[int, ...]:  # noqa: D102
-        one = Whole(minimum=self.minimum)
-        if _is_whole(value):
-            return one.parse(value)
-        if isinstance(value, tuple | list) and value and all(_is_whole(v) and v >= self.minimum for v in value):
-            return tuple(one.parse(v) for v in value)
-        _refuse(f"a whole number of at least {self.minimum}, or a tuple with one for each axis", value)
+        size = whole(value)
+        if size is not None and size >= self.minimum:
+            return size
+        return _wholes(value, self.minimum) or _refuse(
+            f"a whole number of at least {self.minimum}, or a tuple with one for each axis", value
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,17 +204,15 @@ class Paddings(OptionType):
         return ("valid", "same")
 
     def parse(self, value: Any) -> str | int | tuple[tuple[int, int], ...]:  # noqa: D102
-        if value in ("valid", "same"):
+        if isinstance(value, str) and value in self.choices:
             return str(value)
-        if _is_whole(value) and value >= 0:
-            return int(value.__index__())
-        if isinstance(value, tuple | list) and value and all(_is_pair(pair) for pair in value):
-            return tuple((int(lo), int(hi)) for lo, hi in value)
+        cells = whole(value)
+        if cells is not None and cells >= 0:
+            return cells
+        pairs = [_wholes(pair, 0) or () for pair in value] if isinstance(value, tuple | list) else []
+        if pairs and all(len(pair) == 2 for pair in pairs):
+            return tuple((pair[0], pair[1]) for pair in pairs)
         _refuse("'valid', 'same', a whole number of at least 0, or [(before, after), ...] for each axis", value)
-
-
-def _is_pair(value: Any) -> bool:
-    return isinstance(value, tuple | list) and len(value) == 2 and all(_is_whole(v) and v >= 0 for v in value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,13 +222,12 @@ class Sizes(OptionType):
     control: ClassVar[str] = "shape"
 
     def parse(self, value: Any) -> tuple[int, ...]:  # noqa: D102
-        if _is_whole(value):
-            value = (value,)
-        if not isinstance(value, tuple | list) or not all(_is_whole(v) and (v >= 1 or v == -1) for v in value):
+        sizes = _wholes((value,) if whole(value) is not None else value, -1)
+        if sizes is None or 0 in sizes:
             _refuse("a tuple of sizes (one may be -1)", value)
-        if list(value).count(-1) > 1:
+        if sizes.count(-1) > 1:
             _refuse("a tuple with at most one -1", value)
-        return tuple(int(v) for v in value)
+        return sizes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,18 +238,63 @@ class Axes(OptionType):
     control: ClassVar[str] = "int"
 
     def parse(self, value: Any) -> int | tuple[int, ...]:  # noqa: D102
-        if _is_whole(value):
-            return int(value.__index__())
-        if self.several and isinstance(value, tuple | list) and value and all(_is_whole(v) for v in value):
-            return tuple(int(v) for v in value)
-        _refuse("an axis number" + (" or a tuple of them" if self.several else ""), value)
+        axis = whole(value)
+        if axis is not None:
+            return axis
+        axes = _wholes(value) if self.several else None
+        return axes or _refuse("an axis number" + (" or a tuple of them" if self.several else ""), value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Margins(OptionType):
+    """A number of cells for all sides, or ``[(before, after), ...]`` for each axis; negative ones are cut off."""
+
+    control: ClassVar[str] = "padding"
+
+    def parse(self, value: Any) -> int | tuple[tuple[int, int], ...]:  # noqa: D102
+        cells = whole(value)
+        if cells is not None:
+            return cells
+        pairs = [_wholes(pair) or () for pair in value] if isinstance(value, tuple | list) else []
+        if pairs and all(len(pair) == 2 for pair in pairs):
+            return tuple((pair[0], pair[1]) for pair in pairs)
+        _refuse("a whole number, or [(before, after), ...] for each axis", value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Numbers(OptionType):
+    """A number, or numbers in tuples or lists of the same length (or an array), which make a small tensor."""
+
+    def parse(self, value: Any) -> Any:  # noqa: D102
+        try:
+            return _nested(value.tolist() if hasattr(value, "tolist") else value)
+        except (TypeError, ValueError):
+            _refuse("a finite number, or numbers in tuples or lists of the same length", value)
+
+
+def _nested(value: Any) -> Any:
+    """Write nested lists of numbers as tuples."""
+    if not isinstance(value, tuple | list):
+        number = whole(value)
+        real = _real(value) if number is None else number
+        if real is None or not math.isfinite(real):
+            raise ValueError
+        return real
+    parts = tuple(_nested(part) for part in value)
+    if not parts or len({_nested_shape(part) for part in parts}) > 1:
+        raise ValueError
+    return parts
+
+
+def _nested_shape(value: Any) -> tuple[int, ...]:
+    return (len(value), *_nested_shape(value[0])) if isinstance(value, tuple) else ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Named(OptionType):
     """A name out of a registry, or a function of one's own.
 
-    A layer (``relu`` or ``leaky_relu(alpha=0.2)``) is taken as the function of the same name.
+    A layer (``relu``, ``relu()`` or ``softmax(axis=1)``) is taken as the function of the same name.
     """
 
     registry: Registry[Callable[..., Any]]
@@ -251,13 +309,28 @@ class Named(OptionType):
             if value not in self.registry:
                 raise unknown(self.registry.kind, value, self.registry)
             return value
-        name = getattr(value, "__name__", None)
-        known = self.registry.get(name) if isinstance(name, str) and name in self.registry else None
-        if known is not None and (known is value or getattr(value, "function", None) is known):
+        declaration = getattr(value, "declaration", None)
+        if declaration is None:
+            function, name = value, getattr(value, "__name__", None)
+        else:  # a layer, or what @layer made; one with other options than the defaults stays as it is
+            plain = not declaration.shown(value.options) if hasattr(value, "options") else True
+            function, name = (declaration.function, declaration.name) if plain else (value, None)
+        if isinstance(name, str) and self.registry.get(name) is function:
             return name
-        if callable(value):
+        if callable(value) and not self._is_misplaced(value):
             return value
-        _refuse(f"the name of an {self.registry.kind} or a function", value)
+        _refuse(self._expected(), value)
+
+    def _expected(self) -> str:
+        return f"the name of an {self.registry.kind} or a function"
+
+    def _is_misplaced(self, value: Any) -> bool:
+        """Whether it is callable, but not with a tensor: a model, layers joined, a layer with weights or options."""
+        declaration = getattr(value, "declaration", None)
+        if declaration is None:
+            return hasattr(value, "__axon_apply__") or hasattr(value, "build")
+        missing = any(option.required for option in declaration.options) and not hasattr(value, "options")
+        return declaration.scoped or declaration.variadic or len(declaration.inputs) != 1 or missing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -265,9 +338,13 @@ class Drawn(Named):
     """An initializer: a name, one with options, a function of shape and generator, or a number for all values."""
 
     def parse(self, value: Any) -> Any:  # noqa: D102
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return float(value)
+        number = None if callable(value) else _real(value)
+        if number is not None and math.isfinite(number):
+            return number
         return super().parse(value)
+
+    def _expected(self) -> str:
+        return "the name of an initializer, a finite number or a function of shape and generator"
 
 
 @dataclass(frozen=True)
@@ -299,6 +376,8 @@ class Option:
         except UnknownNameError as error:
             msg = f"{self.name}: {error.problem}"
             raise OptionError(msg, where=owner, fix=error.fixes) from None
+        except AxonError as error:
+            raise error.at(owner) from None
         except ValueError as error:
             example = f"{self.name}={self.type.example!r}"
             msg = f"{self.name} {error}"
@@ -337,7 +416,8 @@ def _plain(annotation: Any, default: Any) -> OptionType:
     if typing.get_origin(annotation) is Literal:
         return Choice(words=typing.get_args(annotation), example=typing.get_args(annotation)[0])
     kinds: dict[Any, type[OptionType]] = {int: Whole, float: Real, bool: Flag, str: Text}
-    return kinds.get(annotation, OptionType)(example=example)
+    kind = kinds.get(annotation) if isinstance(annotation, type) else None
+    return (kind or OptionType)(example=example)
 
 
 Units = Annotated[int, Whole(minimum=1, help="Number of output features.", example=128)]
@@ -355,6 +435,36 @@ Padding = Annotated[
     Paddings(help="Cells added around the input: none, enough to keep the size, or as given.", example="same"),
 ]
 Groups = Annotated[int, Whole(minimum=1, help="Groups of channels that are kept apart.", example=2)]
+Multiplier = Annotated[int, Whole(minimum=1, help="Channels made of each channel of the input.", example=2)]
+InputDilation = Annotated[
+    int | tuple[int, ...],
+    Size(help="Distance to which the input's cells are moved apart, with zeros between.", unit="cells", example=2),
+]
+OutputPadding = Annotated[
+    int | tuple[int, ...], Size(minimum=0, help="Cells added after the end of the result.", unit="cells", example=1)
+]
+OutputSize = Annotated[int | tuple[int, ...], Size(help="Cells that the result has.", unit="cells", example=7)]
+Norm = Annotated[float, Real(minimum=1, help="Order p of the norm: sum(x**p) ** (1/p).", example=2)]
+CountPadding = Annotated[bool, Flag(help="Whether padded cells count as zeros.", example=False)]
+KeepAxes = Annotated[bool, Flag(help="Whether axes that were reduced stay, with a size of 1.", example=True)]
+Factors = Annotated[
+    Literal["alike", "own_axis"],
+    Choice(
+        words=("alike", "own_axis"),
+        help="Whether each kernel strides, pads and dilates on all axes, or on its own axis only.",
+        example="own_axis",
+    ),
+]
+Shift = Annotated[float, Real(help="Added to gamma: 1 where gamma is trained around 0.", example=1.0)]
+Upcast = Annotated[
+    Literal["normalization", "all"],
+    Choice(
+        words=("normalization", "all"),
+        help="What is computed in float32 for shorter inputs: the division, or all (and the result is float32).",
+        example="all",
+    ),
+]
+Deviation = Annotated[float, Real(minimum=0, help="Standard deviation of the noise.", example=0.1)]
 Channels = Annotated[
     Literal["first", "last"],
     Choice(words=("first", "last"), help="Where the channels axis stands: after the batch, or last.", example="last"),
@@ -369,6 +479,11 @@ Momentum = Annotated[
     Real(minimum=0, maximum=1, help="Share of the old running value that is kept.", unit="share of 1", example=0.9),
 ]
 Alpha = Annotated[float, Real(help="Slope or scale on the negative side.", example=0.1)]
+PositiveAlpha = Annotated[float, Real(above=0, help="Scale on the negative side.", example=0.5)]
+Slope = Annotated[float, Real(help="Slope of the straight part.", example=0.2)]
+Offset = Annotated[float, Real(help="Value at 0.", example=0.5)]
+Shared = Annotated[bool, Flag(help="Whether all channels have one in common.", example=True)]
+Approximate = Annotated[bool, Flag(help="Whether a cheaper formula is used that is nearly the same.", example=True)]
 UseBias = Annotated[bool, Flag(help="Whether a bias is added.", example=False)]
 Activation = Annotated[
     str | Callable[..., Any] | None,
@@ -383,3 +498,46 @@ Initializer = Annotated[
     Drawn(registry=initializers, help="How the first values are drawn.", example="he_normal"),
 ]
 SampleShape = Annotated[Shape | int, Sizes(help="Shape of one sample, without the batch axis.", example=(28, 28))]
+Margin = Annotated[
+    int | tuple[tuple[int, int], ...],
+    Margins(help="Cells added before and after each axis; negative ones are cut off.", unit="cells", example=1),
+]
+PadMode = Annotated[
+    Literal["constant", "reflect", "edge", "wrap"],
+    Choice(
+        words=("constant", "reflect", "edge", "wrap"),
+        help="What the cells that are added hold: one value, or the cells mirrored, repeated or from the other end.",
+        example="reflect",
+    ),
+]
+PadValue = Annotated[float, Real(help="Value of the cells that are added.", example=1.0)]
+TargetSize = Annotated[
+    int | tuple[int, ...], Size(help="Cells of each spatial axis afterwards.", unit="cells", example=224)
+]
+ScaleFactor = Annotated[int | tuple[int, ...], Size(help="How many times as many cells.", example=2)]
+Factor = Annotated[int, Whole(minimum=1, help="Side of the square of cells that channels become.", example=2)]
+ResizeMethod = Annotated[
+    Literal["nearest", "bilinear", "bicubic", "lanczos3", "lanczos5"],
+    Choice(
+        words=("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5"),
+        help="How values between the cells are found.",
+        example="bilinear",
+    ),
+]
+Antialias = Annotated[bool, Flag(help="Whether all cells count when an axis shrinks.", example=False)]
+Cell = Annotated[int, Whole(help="Number of a cell on the axis; negative ones count from the end.", example=1)]
+Step = Annotated[int, Whole(help="Every how many cells one is taken; negative ones go backwards.", example=2)]
+Sections = Annotated[int | tuple[int, ...], Size(help="Number of equal parts, or the size of each.", example=2)]
+Token = Annotated[int, Whole(help="The number that is looked for.", example=0)]
+Value = Annotated[Any, Numbers(help="A number, or a small tensor of them.", example=(0.0, 1.0))]
+ReturnSequence = Annotated[bool, Flag(help="Whether all outputs are returned, not the last alone.", example=False)]
+ReturnState = Annotated[bool, Flag(help="Whether the last states are returned too.", example=True)]
+Unroll = Annotated[bool, Flag(help="Whether each step is compiled by itself, not time as a loop.", example=True)]
+Heads = Annotated[int, Whole(minimum=1, help="Parts that attend by themselves.", example=8)]
+Causal = Annotated[bool, Flag(help="Whether a place sees only itself and those before it.", example=True)]
+Base = Annotated[float, Real(above=1, help="Grows the wave lengths from feature to feature.", example=10000)]
+Rotary = Annotated[bool, Flag(help="Whether queries and keys are turned by their place.", example=True)]
+PairOrder = Annotated[
+    Literal["halves", "neighbours"],
+    Choice(words=("halves", "neighbours"), help="Which features are turned together.", example="neighbours"),
+]

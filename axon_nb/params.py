@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
 from tinygrad import Tensor
 
 from axon_nb.checks import dtype_name
 from axon_nb.engine import RUNTIME
-from axon_nb.errors import ParamsError, UnknownNameError, unknown
+from axon_nb.errors import ParamsError, unknown
 from axon_nb.shapes import show
 
 Path = tuple[str, ...]
@@ -64,7 +65,8 @@ class Params(Mapping[str, "Params | Tensor"]):
         depth = len(path)
         inner = {rest[depth:]: leaf for rest, leaf in self._leaves.items() if rest[:depth] == path}
         if not path or not inner:
-            raise _MissingKeyError.like(unknown("parameter or layer", name, list(self)))
+            msg = "parameter or layer"
+            raise unknown(msg, name, list(self))
         return Params(inner)
 
     def __iter__(self) -> Iterator[str]:
@@ -72,6 +74,18 @@ class Params(Mapping[str, "Params | Tensor"]):
 
     def __len__(self) -> int:
         return len(list(iter(self)))
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both have the same names, kinds and values."""
+        if not isinstance(other, Params):
+            return NotImplemented
+        mine, others = self._leaves, other._leaves
+        if {p: leaf.kind for p, leaf in mine.items()} != {p: leaf.kind for p, leaf in others.items()}:
+            return False
+        with RUNTIME:
+            return all(np.array_equal(leaf.tensor.numpy(), others[p].tensor.numpy()) for p, leaf in mine.items())
+
+    __hash__ = None  # type: ignore[assignment]  # as of all mappings
 
     def __contains__(self, name: object) -> bool:
         return any(".".join(path[: i + 1]) == name for path in self._leaves for i in range(len(path)))
@@ -124,18 +138,12 @@ class Params(Mapping[str, "Params | Tensor"]):
 
     def __repr__(self) -> str:
         shown = [f"{'.'.join(path)} {show(tuple(leaf.tensor.shape))}" for path, leaf in self._leaves.items()]
+        if not shown:
+            return "<Params: none>"
         limit = 8
         if len(shown) > limit:
             shown = [*shown[: limit - 1], f"... {len(shown) - limit + 1} more"]
         return f"<Params: {self.count:,} values, {self.nbytes:,} bytes: {', '.join(shown)}>"
-
-
-class _MissingKeyError(UnknownNameError, KeyError):
-    """So that ``Mapping`` and ``in`` work as people expect of a mapping."""
-
-    @classmethod
-    def like(cls, error: Exception) -> _MissingKeyError:
-        return cls(getattr(error, "problem", str(error)), fix=getattr(error, "fixes", ()))
 
 
 def realize(tensors: list[Tensor]) -> None:

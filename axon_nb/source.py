@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import itertools
 import linecache
+import os
 import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType
 
-_PACKAGE = str(Path(__file__).parent)
+_PACKAGE = str(Path(__file__).parent) + os.sep  # not a user's "axon_nb_homework" beside it
 _CELL = re.compile(r"^<axon|[/\\]ipykernel_\d+[/\\]|^<ipython-input")
 
 
@@ -51,10 +52,15 @@ class Source:
         return f"{Path(self.filename).name} line {self.line}"
 
 
+def is_ours(code: CodeType) -> bool:
+    """Whether code stands in a file of this package (and not, say, in a docstring that is run)."""
+    return code.co_filename.startswith(_PACKAGE)
+
+
 def here() -> Source | None:
     """Find the innermost place on the call stack that is not inside this package."""
     frame = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame is not None and is_ours(frame.f_code):
         if frame.f_back is None:
             return None
         frame = frame.f_back

@@ -7,27 +7,31 @@ in common is the answer.
 
 from __future__ import annotations
 
+import itertools
 import math
+import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tinygrad import Tensor
+from tinygrad import Tensor, dtypes
 from tinygrad.uop.ops import Ops, UOp
 
 from axon_nb.checks import dtype_name
-from axon_nb.errors import AxonError, ParamsError, ShapeError, unknown
+from axon_nb.errors import AxonError, OptionError, ParamsError, ShapeError, unknown
 from axon_nb.graph import Model, Node, attribute, leaves, map_leaves, verb, where
 from axon_nb.layer import Op
+from axon_nb.options import Drawn, initializers
 from axon_nb.rows import ParamRow, Report, Row
 from axon_nb.scope import Scope
 from axon_nb.shapes import Dim, Shape, as_shape, show
 
 # Probe sizes of the batch axis and of the others. Round ones, because models of images of any size halve them several
 # times; two per unknown dim, unusual enough not to be taken for a size that someone wrote.
-_BATCH_PROBES = (24, 40)
+_BATCH_PROBES = (88, 136)
 _OTHER_PROBES = ((224, 352), (288, 416), (160, 480), (544, 608), (672, 736))
+_UNEVEN = (1, 2, 3)  # added to named sizes, to tell time//2 from (time+1)//2; a model that takes round sizes may refuse
 
 _MEMO_SIZE = 8192
 
@@ -58,7 +62,7 @@ class ParamSpec:
     @property
     def nbytes(self) -> int:
         """Size in bytes."""
-        return self.count * _lazy((), self.dtype).dtype.itemsize
+        return self.count * int(getattr(dtypes, self.dtype).itemsize)
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,9 @@ class TraceScope(Scope):
     def param(  # noqa: D102
         self, name: str, shape: Sequence[int], initializer: Any = "glorot_uniform", dtype: str = "float32"
     ) -> Any:
+        if "float" not in dtype:
+            problem = f"parameter {name!r} is trained, and {dtype} numbers have no gradient"
+            raise ParamsError(problem, fix=f"scope.state({name!r}, ...) for numbers that are not trained")
         return self._declare(name, shape, initializer, dtype, is_state=False)
 
     def state(self, name: str, shape: Sequence[int], initializer: Any = "zeros", dtype: str = "float32") -> Any:  # noqa: D102
@@ -90,6 +97,11 @@ class TraceScope(Scope):
             problem = f"declares {name!r} twice"
             raise ParamsError(problem)
         sizes = tuple(int(size) for size in shape)
+        try:
+            initializer = _INITIALIZER.parse(initializer)
+        except ValueError as error:
+            problem = f"the initializer of {name!r} {error}"
+            raise OptionError(problem) from None
         self.declared[name] = ParamSpec(name, sizes, dtype, initializer, is_state)
         return _lazy(sizes, dtype)
 
@@ -109,6 +121,8 @@ class TraceScope(Scope):
 def _lazy(shape: tuple[int, ...], dtype: str) -> Tensor:
     return Tensor.empty(*shape, dtype=dtype, device="CPU")
 
+
+_INITIALIZER = Drawn(registry=initializers)
 
 _memo: OrderedDict[Any, Traced] = OrderedDict()
 
@@ -183,47 +197,51 @@ _TRANSPARENT = frozenset({Ops.CAST, Ops.PERMUTE, Ops.RESHAPE, Ops.CONTIGUOUS})
 
 @dataclass(frozen=True)
 class Probes:
-    """The dims that are not known, and the sizes tried for each: one dict per run."""
+    """The dims that are not known, and the sizes tried for each: one dict per run.
+
+    First a run with a size for each, then one per dim with another size for that dim, then those with uneven sizes.
+    A list of values, one per run, may end in ``None``: the model does not take these uneven sizes.
+    """
 
     runs: tuple[dict[str, int], ...]
+    uneven: int
+    """How many of the runs, at the end, have uneven sizes."""
     batch: str | None
     """The symbol of the batch axis, where its size is not known."""
     batch_size: int = 1
     """Its size, where it is known."""
+    maps: bool = False
+    """Whether an input has more axes than batch and features."""
 
     def concrete(self, shape: Shape, run: int) -> tuple[int, ...]:
         """Put the sizes of one run in place of what is not known."""
         return tuple(d if isinstance(d, int) else self.runs[run][symbol(d, axis)] for axis, d in enumerate(shape))
 
-    def common(self, values: Sequence[int]) -> Dim:
-        """Find the dim that has these sizes in the runs: a size, a name, or unknown."""
-        if len(set(values)) == 1:
-            return values[0]
-        for name in self.runs[0]:
-            known = [run[name] for run in self.runs]
-            if list(values) == known:
-                return None if "@" in name else name
-        return self._formula(values)
+    def is_round(self, run: int) -> bool:
+        """Whether a run has round sizes, which every model is asked to take."""
+        return run < len(self.runs) - self.uneven
 
-    def _formula(self, values: Sequence[int]) -> Dim:
-        """Write a size that follows from one named dim: ``time//2``, ``2*time``."""
+    def common(self, values: Sequence[int | None]) -> Dim:
+        """Find the dim that has these sizes in the runs: a size, a name, or unknown."""
+        known = [(value, run) for value, run in zip(values, self.runs, strict=True) if value is not None]
+        if len({value for value, _ in known}) == 1:
+            return known[0][0]
+        for name in self.runs[0]:
+            if all(value == run[name] for value, run in known):
+                return None if "@" in name else name
         for index, name in enumerate(self.runs[0], start=1):
-            if "@" in name or any(v != values[0] for i, v in enumerate(values) if i not in (0, index)):
-                continue
-            size, other = self.runs[0][name], self.runs[index][name]
-            if values[0] == values[index]:
-                continue
-            slope = (values[index] - values[0]) / (other - size)
-            if slope >= 1 and slope.is_integer():
-                return f"{_times(int(slope), name)}{_plus(values[0] - int(slope) * size)}"
-            share = round(1 / slope) if slope > 0 else 0
-            for shift in range(-share, share + 1) if share else ():
-                if (size + shift) // share == values[0] and (other + shift) // share == values[index]:
-                    return f"({name}{_plus(shift)})//{share}" if shift else f"{name}//{share}"
+            moved = [i for i, (value, _) in enumerate(known) if self.is_round(i) and value != known[0][0]]
+            if moved == [index] and "@" not in name:
+                points = [(run[name], value) for value, run in known]
+                return _formula(name, points, index, partial=len(known) < len(values))
         return None
 
     def per_sample(self, values: Sequence[int]) -> int | None:
-        """Bring a count that grows linearly with the batch down to a batch of one."""
+        """Bring a count that grows linearly with the batch down to a batch of one.
+
+        Args:
+            values: the count in each run with round sizes.
+        """
         if self.batch is None:
             return values[0] // self.batch_size if len(set(values)) == 1 else None
         index = 1 + list(self.runs[0]).index(self.batch)
@@ -232,6 +250,33 @@ class Probes:
         small, large = self.runs[0][self.batch], self.runs[index][self.batch]
         slope = (values[index] - values[0]) / (large - small)
         return round(values[0] - slope * (small - 1))
+
+
+def _formula(name: str, points: Sequence[tuple[int, int]], index: int, *, partial: bool) -> Dim:
+    """Write a size that follows from a named dim, given sizes of both: ``2*time``, ``(time+1)//2``.
+
+    Args:
+        name: the dim.
+        points: sizes of the dim, and what follows from each.
+        index: the one of the points, beside the first, at which the dim has another round size.
+        partial: whether uneven sizes were refused, so that what holds for round ones is all there is to say.
+    """
+    (size, value), (other, changed) = points[0], points[index]
+    slope = (changed - value) / (other - size)
+    if slope >= 1:
+        times, shift = int(slope), value - int(slope) * size
+        return f"{_times(times, name)}{_plus(shift)}" if all(v == times * s + shift for s, v in points) else None
+    share = round(1 / slope) if slope > 0 else 1
+    shifts = [
+        shift
+        for shift in range(value * share - size, (value + 1) * share - size)
+        if all((s + shift) // share == v for s, v in points)
+    ]
+    if 0 in shifts and (partial or all(s in (size, other) for s, _ in points)):
+        shifts = [0]
+    if len(shifts) != 1:
+        return None
+    return f"({name}{_plus(shifts[0])})//{share}" if shifts[0] else f"{name}//{share}"
 
 
 def _times(factor: int, name: str) -> str:
@@ -247,10 +292,16 @@ def symbol(dim: str | None, axis: int) -> str:
     return dim if dim is not None else f"@{axis}"
 
 
+def _other_probes() -> Iterator[tuple[int, int]]:
+    for more in itertools.count(step=32):
+        yield from ((low + more, high + more) for low, high in _OTHER_PROBES)
+
+
 def make_probes(shapes: Iterable[Shape]) -> Probes:
     """Choose the sizes to try for every dim that is not known."""
     symbols: dict[str, bool] = {}
     shapes = list(shapes)
+    written = {dim for shape in shapes for dim in shape if isinstance(dim, int)}
     batch_sizes = [shape[0] for shape in shapes if shape and isinstance(shape[0], int)]
     for shape in shapes:
         for axis, dim in enumerate(shape):
@@ -258,17 +309,18 @@ def make_probes(shapes: Iterable[Shape]) -> Probes:
                 symbols.setdefault(symbol(dim, axis), axis == 0)
     batch = next((name for name, is_batch in symbols.items() if is_batch), None)
     pairs: dict[str, tuple[int, int]] = {}
-    others = 0
+    unused = (pair for pair in _other_probes() if written.isdisjoint(pair))
     for name, is_batch in symbols.items():
         if is_batch and name == batch:
             pairs[name] = _BATCH_PROBES
         else:
-            low, high = _OTHER_PROBES[others % len(_OTHER_PROBES)]
-            pairs[name] = (low + others // len(_OTHER_PROBES), high + others // len(_OTHER_PROBES))
-            others += 1
+            pairs[name] = next(unused)
     base = {name: low for name, (low, _) in pairs.items()}
     runs = [base] + [base | {name: high} for name, (_, high) in pairs.items()]
-    return Probes(tuple(runs), batch, batch_sizes[0] if batch_sizes else 1)
+    named = [name for name in pairs if "@" not in name and name != batch]
+    uneven = [base | {name: base[name] + more for name in named} for more in _UNEVEN if named]
+    maps = any(len(shape) > 2 for shape in shapes)
+    return Probes(tuple(runs + uneven), len(uneven), batch, batch_sizes[0] if batch_sizes else 1, maps)
 
 
 @dataclass(frozen=True)
@@ -299,6 +351,16 @@ class Trace:
         """Raise what is wrong, if anything is."""
         if self.error is not None:
             raise self.error
+        return self
+
+    def check_known(self) -> Trace:
+        """Raise what is wrong, or that an input's shape is not known."""
+        self.check()
+        unknown = [self.model.names[node] for node in self.model.inputs if self.nodes[node].shape is None]
+        if unknown:
+            problem = f"the shape of {' and '.join(unknown)} is not known"
+            given = ", ".join(f"{name}=(1, ...)" for name in unknown)
+            raise ShapeError(problem, fix=f"model.init({given}) with the shape, or input(shape)")
         return self
 
     @property
@@ -354,22 +416,77 @@ def _trace_node(
             return NodeTrace(None, node.options["dtype"], macs=None), None
         runs: list[Any] = [Spec(probes.concrete(shape, i), node.options["dtype"]) for i in range(len(probes.runs))]
         return NodeTrace(shape, node.options["dtype"], macs=0), runs
-    inputs = [values[parent] for parent in node.parents]
-    if any(value is None for value in inputs):
+    inputs = [value for parent in node.parents if (value := values[parent]) is not None]
+    if len(inputs) < len(node.parents):
         return NodeTrace(), None
     got = ", ".join(show_spec(known[parent]) for parent in node.parents)
     place = where(node.layer, model.names[node])
+    specs: tuple[Any, ...] = ()
     try:
         if node.is_input:
             return _enter_part(node, known[node.parents[0]]), inputs[0]
-        traced = [
-            trace_layer(node.layer, tuple(value[i] for value in inputs if value is not None))
-            for i in range(len(probes.runs))
-        ]
-        params = _same_params(traced, probes)
+        if node.is_pick:
+            return _pick(known[node.parents[0]], inputs[0], node.options["index"])
+        traced: list[Traced | None] = []
+        for run, specs in enumerate(zip(*inputs, strict=True)):
+            traced.append(_trace_run(node.layer, specs, is_round=probes.is_round(run)))
+        found = _combine(traced, probes)
+        _check_shared(found.params, known[model.owners[node.layer]].params if model.owners[node.layer] in known else ())
+        return found, [one and one.output for one in traced]
     except AxonError as error:
-        return NodeTrace(error=_copy_error(error).at(place, got)), None
-    return _combine(traced, params, probes), [one.output for one in traced]
+        said = _in_known_words(_copy_error(error), specs, [known[parent].shape for parent in node.parents])
+        return NodeTrace(error=said.at(place, got)), None
+
+
+def _pick(parent: NodeTrace, runs: list[Any], index: int) -> tuple[NodeTrace, list[Any]]:
+    """Take one of the several outputs of a layer."""
+    if not isinstance(parent.shape, tuple) or not all(isinstance(shape, tuple) for shape in parent.shape):
+        problem = "says that it gives several tensors, and gives one"
+        raise ShapeError(problem)
+    if index >= len(parent.shape):
+        problem = f"says that it gives at least {index + 1} tensors, and gives {len(parent.shape)}"
+        raise ShapeError(problem)
+    dtype = (parent.dtype or "").split(", ")[index]
+    return NodeTrace(parent.shape[index], dtype, macs=0), [run and run[index] for run in runs]  # type: ignore[arg-type]
+
+
+def _trace_run(op: Op, inputs: tuple[Spec | None, ...], *, is_round: bool) -> Traced | None:
+    """Trace a layer with the sizes of one run; ``None`` where it, or one before it, refuses uneven sizes."""
+    given = tuple(spec for spec in inputs if spec is not None)
+    if len(given) < len(inputs):
+        return None
+    if not all(isinstance(spec, Spec) for spec in given):
+        problem = "takes tensors, and a layer before it gives several at once"
+        raise ShapeError(problem, fix="let that layer return one tensor")
+    try:
+        return trace_layer(op, given)
+    except AxonError:
+        if is_round:
+            raise
+        return None
+
+
+def _in_known_words(error: AxonError, specs: tuple[Any, ...], shapes: Sequence[Any]) -> AxonError:
+    """Put words in place of sizes that were only tried: "the sizes of axis 1 differ: 5 and time", not 224."""
+    tried: dict[int, str] = {}
+    written: set[int] = set()
+    for spec, shape in zip(specs, shapes, strict=False):
+        for size, dim in zip(spec.shape if isinstance(spec, Spec) else (), shape or (), strict=False):
+            written |= {dim} if isinstance(dim, int) else set()
+            if not isinstance(dim, int):
+                tried.setdefault(size, str(dim))
+
+    def word(match: re.Match[str]) -> str:
+        size = int(match[0])
+        return tried[size] if size in tried and size not in written else match[0]
+
+    error.problem = re.sub(r"(?<![\w.])\d+(?![\w.])", word, error.problem)
+    left = {int(number) for number in re.findall(r"\d+", error.problem)}
+    guessed = [size for size in tried if size not in written and any(n >= size and n % size == 0 for n in left)]
+    if guessed:
+        names = " and ".join(f"{tried[size]} as {size}" for size in guessed)
+        error.fixes = (*error.fixes, f"a size that is not known was tried, {names}: give input(...) that size")
+    return error
 
 
 def _copy_error(error: AxonError) -> AxonError:
@@ -379,32 +496,50 @@ def _copy_error(error: AxonError) -> AxonError:
     return copy
 
 
-def _combine(traced: list[Traced], params: tuple[ParamSpec, ...], probes: Probes) -> NodeTrace:
-    first = traced[0].output
-    macs = probes.per_sample([one.macs for one in traced])
+def _combine(traced: list[Traced | None], probes: Probes) -> NodeTrace:
+    round_ones = [one for run, one in enumerate(traced) if one is not None and probes.is_round(run)]
+    params = _same_params(round_ones, probes)
+    macs = probes.per_sample([one.macs for one in round_ones])
+    outputs = [one.output if one is not None else None for one in traced]
+    first = outputs[0]
     if isinstance(first, Spec):
-        shape = _common_shape([one.output for one in traced], probes)
-        return NodeTrace(shape, first.dtype, params, macs)
-    columns = zip(*(one.output for one in traced), strict=True)
-    shapes = tuple(_common_shape(list(column), probes) for column in columns)
-    return NodeTrace(shapes, ", ".join(spec.dtype for spec in first), params, macs)
+        return NodeTrace(_common_shape(outputs, probes), first.dtype, params, macs)
+    parts = [[out[i] if isinstance(out, tuple) else None for out in outputs] for i in range(len(first or ()))]
+    shapes = tuple(_common_shape(part, probes) for part in parts)
+    return NodeTrace(shapes, ", ".join(spec.dtype for spec in first or ()), params, macs)
+
+
+def _check_shared(params: tuple[ParamSpec, ...], first: tuple[ParamSpec, ...]) -> None:
+    """Check that a layer used again has the parameters of its first use."""
+    for spec, other in zip(params, first, strict=False):
+        if spec.shape != other.shape:
+            problem = (
+                f"shares its {spec.name} {show(other.shape)} with an earlier use, and needs {show(spec.shape)} here"
+            )
+            raise ShapeError(problem, fix="write a layer of its own for each place: one object is one set of weights")
 
 
 def _common_shape(specs: Sequence[Any], probes: Probes) -> Shape:
-    if len({len(spec.shape) for spec in specs}) > 1:
+    ranks = {len(spec.shape) for spec in specs if spec is not None}
+    if len(ranks) > 1:
         problem = "the number of axes of its result depends on a size that is not known"
         raise ShapeError(problem)
-    return tuple(probes.common(sizes) for sizes in zip(*(spec.shape for spec in specs), strict=True))
+    sizes = ([spec and spec.shape[axis] for spec in specs] for axis in range(ranks.pop()))
+    return tuple(map(probes.common, sizes))
 
 
 def _same_params(traced: list[Traced], probes: Probes) -> tuple[ParamSpec, ...]:
+    if len({tuple(spec.name for spec in one.params) for one in traced}) > 1:
+        problem = "which parameters it has depends on a size that is not known"
+        raise ShapeError(problem, fix="give input(...) that size")
     for specs in zip(*(one.params for one in traced), strict=True):
         shapes = [spec.shape for spec in specs]
         if len(set(shapes)) > 1:
             guilty = [name for i, name in enumerate(probes.runs[0], 1) if shapes[i] != shapes[0]]
             names = " and ".join(f"axis {g[1:]}" if "@" in g else f"{g!r}" for g in guilty)
             problem = f"the shape of its {specs[0].name} depends on a size that is not known: {names} of the input"
-            raise ShapeError(problem, fix="give input(...) that size, or put global_avg_pool() before it")
+            pool = ", or put global_avg_pool() before it" if probes.maps else ""
+            raise ShapeError(problem, fix=f"give input(...) that size{pool}")
     return traced[0].params
 
 
@@ -414,7 +549,7 @@ def _enter_part(node: Node, parent: NodeTrace) -> NodeTrace:
     if declared is not None and isinstance(parent.shape, tuple):
         _unify(declared, parent.shape)
     if parent.dtype != node.options["dtype"]:
-        problem = f"takes {node.options['dtype']} numbers"
+        problem = f"takes {node.options['dtype']} numbers, and gets {parent.dtype}"
         raise ShapeError(problem)
     return replace(parent, params=(), macs=0)
 
@@ -438,14 +573,14 @@ def input_shapes(model: Model, shapes: dict[str, Any]) -> dict[Node, Shape | Non
     """
     names = {model.names[node]: node for node in model.inputs}
     sizes: dict[str, tuple[int, str]] = {}
-    result: dict[Node, Shape | None] = {node: node.options["shape"] for node in model.inputs}
+    result = _with_one_batch({node: node.options["shape"] for node in model.inputs})
     for name, value in shapes.items():
         if name not in names:
             msg = "input"
             raise unknown(msg, name, names)
         node = names[name]
         given = as_shape(value, what=f"shape for input {name!r}")
-        declared = node.options["shape"]
+        declared = result[node]
         if declared is not None:
             try:
                 _unify(declared, given)
@@ -456,7 +591,16 @@ def input_shapes(model: Model, shapes: dict[str, Any]) -> dict[Node, Shape | Non
         result[node] = given if declared is None else tuple(
             have if have is not None else want for want, have in zip(declared, given, strict=True)
         )  # fmt: skip
-    return {node: _substitute(shape, sizes) for node, shape in result.items()}
+    return _with_one_batch({node: _substitute(shape, sizes) for node, shape in result.items()})
+
+
+def _with_one_batch(shapes: dict[Node, Shape | None]) -> dict[Node, Shape | None]:
+    """Put what one input says of the batch axis, its name or size, into those that say nothing."""
+    said = {shape[0] for shape in shapes.values() if shape} - {None}
+    if len(said) != 1:
+        return shapes
+    batch = said.pop()
+    return {node: shape and (batch if shape[0] is None else shape[0], *shape[1:]) for node, shape in shapes.items()}
 
 
 def _bind(declared: Shape, given: Shape, name: str, sizes: dict[str, tuple[int, str]]) -> None:
@@ -538,8 +682,9 @@ def _row(
 
 
 def _shown_options(node: Node) -> tuple[tuple[str, Any], ...]:
-    """Leave out the shape of an input: it stands in the row anyway."""
-    return tuple(o for o in node.layer.declaration.shown(node.options) if not (node.is_input and o[0] == "shape"))
+    """Leave out what stands in the row anyway: the shape of an input, which of several outputs it is."""
+    told = "shape" if node.is_input else "index" if node.is_pick else None
+    return tuple(option for option in node.layer.declaration.shown(node.options) if option[0] != told)
 
 
 def _param_row(spec: ParamSpec, path: tuple[str, ...], frozen: Callable[[Any], bool] | None) -> ParamRow:
@@ -558,7 +703,7 @@ def output_shape(model: Model) -> Any:
 
 
 @verb
-def compute_output_shape(model: Model, **shapes: Any) -> Any:
+def compute_output_shape(model: Model, /, **shapes: Any) -> Any:
     """Work out the shape of the output for given shapes of the inputs.
 
     Raises:
@@ -579,4 +724,4 @@ def params(model: Model) -> dict[str, tuple[int, ...]]:
     Raises:
         ShapeError: a layer does not fit.
     """
-    return {".".join(path): spec.shape for path, spec in trace(model).check().params().items()}
+    return {".".join(path): spec.shape for path, spec in trace(model).check_known().params().items()}

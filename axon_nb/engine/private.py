@@ -125,6 +125,9 @@ TABLE = (
     Private("tinygrad.uop.ops.UOp.after", "orders stores"),
     Private("tinygrad.uop.ops.UOp.group", "several stores as one"),
     Private("tinygrad.uop.ops.UOp.range", "a loop"),
+    Private("tinygrad.uop.ops.UOp.const", "a number in a kernel"),
+    Private("tinygrad.uop.ops.UOp.placeholder", "memory of a kernel's own"),
+    Private("tinygrad.uop.ops.Ops.RANGE", "tells a loop's counter"),
     # random numbers
     Private(
         "tinygrad.Tensor._rand", "counted numbers from our own keys", ("key", "counter", "shape", "dtype", "contiguous")

@@ -5,28 +5,26 @@ Knows nothing about how a step works inside.
 
 from __future__ import annotations
 
-import functools
-import inspect
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from tinygrad import Tensor
-
-from axon_nb.compiled import init
+from axon_nb.compiled import draw
 from axon_nb.engine import as_device, default_device
 from axon_nb.errors import DataError, OptionError, TrainingError
 from axon_nb.functional.losses import losses
-from axon_nb.functional.metrics import metrics as known_metrics
-from axon_nb.graph import Model, verb, where
+from axon_nb.functional.metric import base_of
+from axon_nb.graph import Model, Node, verb, where
 from axon_nb.params import Params
+from axon_nb.shapes import show
 from axon_nb.trace import trace
-from axon_nb.training.feed import Feed, check_batch_size, make_feed, split
-from axon_nb.training.labels import prepare_labels
+from axon_nb.training.feed import Feed, Labels, check_batch_size, make_feed, split, whole_number
+from axon_nb.training.goal import Goal, make_goal
+from axon_nb.training.labels import check_labels, prepare_labels
 from axon_nb.training.optimizers import as_optimizer
 from axon_nb.training.progress import Progress
-from axon_nb.training.step import Goal, PerSample, Trainer
+from axon_nb.training.step import Trainer
 from axon_nb.training.trained import History, Trained
 
 _LOOK_S = 0.5  # how often the running loss is read while training: for the bar, and to stop early when it is NaN
@@ -50,7 +48,8 @@ def fit(
         optimizer: a name, or one with options: ``optimizers.adam(learning_rate=0.01)``.
         epochs: how often the data is gone through.
         batch_size: samples in a step. A short last batch is trained on too.
-        metrics: names or functions of y_true and y_pred.
+        metrics: names, metrics with options (``metrics.precision(threshold=0.8)``) or functions of y_true and y_pred;
+            or a dict of them by the name to show. They are pooled over the samples of an epoch.
         validation: data that is only looked at, or the share of the samples to set aside for that (the last ones).
         class_weights: how much each class counts, by class number.
         seed: of the first weights, the order of the samples and dropout.
@@ -60,7 +59,9 @@ def fit(
     Raises:
         DataError: the data or the labels do not fit the model, are empty, or hold NaN.
         OptionError: an option is out of range.
-        TrainingError: the loss became NaN or infinite; its ``trained`` holds the weights of the last good epoch.
+        TrainingError: the loss became NaN or infinite.
+
+    An error after training began has ``trained``: the model with the weights of the last epoch that was completed.
 
     Example:
         >>> import numpy as np
@@ -72,18 +73,18 @@ def fit(
         >>> bool(trained.history["loss"][-1] < 0.01)
         True
     """
-    epochs = _whole(epochs, "epochs")
+    epochs = whole_number(epochs, "epochs")
     batch_size = check_batch_size(batch_size)
     output = _only_output(model)
-    goal = _goal(loss, metrics, class_weights)
+    goal = make_goal(loss, metrics, class_weights)
     rule = as_optimizer(optimizer)
     on = as_device(device) if device else default_device()
-    if isinstance(validation, float):
+    if isinstance(validation, int | float):
         data, validation = split(data, validation)
-    evaluator = _Evaluator(model, goal, _labels_of(model, loss, output, goal), rule, on)
+    evaluator = _Evaluator(model, goal, _labels_of(model, loss, output, goal), on)
     feed = evaluator.feed(data, batch_size, seed, shuffle=True)
     checked = evaluator.feed(validation, batch_size, seed, shuffle=False) if validation is not None else None
-    start = init(model, seed, like.params if isinstance(like, Trained) else like, **feed.shapes)
+    start = draw(model, seed, like, feed.shapes)
     trainer = Trainer(model, start, goal, rule, seed=seed, device=on)
     return _run(trainer, feed, checked, epochs, evaluator)
 
@@ -99,18 +100,19 @@ def _run(trainer: Trainer, feed: Feed, checked: Feed | None, epochs: int, evalua
                 if checked is not None:
                     numbers |= {f"val_{name}": value for name, value in _look(trainer, checked).items()}
                 _check_loss(numbers["loss"], epoch)
-                for name, value in numbers.items():
-                    history.setdefault(name, []).append(value)
+                # In one go, so that an interrupt never finds histories of different lengths.
+                history = {name: [*history.get(name, []), value] for name, value in numbers.items()}
                 good = trainer.params
         except KeyboardInterrupt:
             note = f"stopped in epoch {len(history.get('loss', [])) + 1} of {epochs}"
-        except TrainingError as error:
-            error.trained = Trained(trainer.model, good, history, evaluator, error.problem)  # type: ignore[attr-defined]
+        except Exception as error:
+            problem = getattr(error, "problem", f"{type(error).__name__}: {error}")
+            error.trained = Trained(trainer.model, good, history, evaluator, problem)  # type: ignore[attr-defined]
             raise
     return Trained(trainer.model, trainer.params, history, evaluator, note)
 
 
-def _epoch(trainer: Trainer, feed: Feed, epoch: int, epochs: int, progress: Progress) -> dict[str, float]:
+def _epoch(trainer: Trainer, feed: Feed, epoch: int, epochs: int, progress: Progress) -> dict[str, Any]:
     trainer.clear_sums()
     looked = time.monotonic()
     taken = 0
@@ -120,16 +122,17 @@ def _epoch(trainer: Trainer, feed: Feed, epoch: int, epochs: int, progress: Prog
         taken += 1
         if time.monotonic() - looked > _LOOK_S:
             looked = time.monotonic()
-            loss = trainer.read_sums()["loss"]
+            loss = trainer.read_loss()
             _check_loss(loss, epoch)
             progress.tell(f"epoch {epoch + 1}/{epochs}, loss {loss:.4g}")
     if not taken:
         problem = f"there were no batches in epoch {epoch + 1}"
         raise DataError(problem, fix="give an iterable that can be gone through again, such as a list")
+    trainer.settle()
     return trainer.read_sums()
 
 
-def _look(trainer: Trainer, feed: Feed) -> dict[str, float]:
+def _look(trainer: Trainer, feed: Feed) -> dict[str, Any]:
     trainer.clear_sums()
     for inputs, labels in feed.batches(0):
         trainer.evaluate(inputs, labels)
@@ -141,24 +144,22 @@ def _check_loss(loss: float, epoch: int) -> None:
         problem = f"the loss became {loss} in epoch {epoch + 1}"
         fix = ("a smaller learning rate: optimizer=optimizers.adam(learning_rate=0.0001)",
                "scale the data: values around 1, not 1000",
-               "the weights of the epoch before are in error.trained")  # fmt: skip
+               "the weights of the epoch before are in the error's .trained")  # fmt: skip
         raise TrainingError(problem, fix=fix)
 
 
 class _Evaluator:
     """Works out loss and metrics of weights on data, as training saw them."""
 
-    def __init__(
-        self, model: Model, goal: Goal, labels: Callable[[Any, int], Any], optimizer: Any, device: str
-    ) -> None:
-        self.model, self.goal, self.labels, self.optimizer, self.device = model, goal, labels, optimizer, device
+    def __init__(self, model: Model, goal: Goal, labels: Labels, device: str) -> None:
+        self.model, self.goal, self.labels, self.device = model, goal, labels, device
 
     def feed(self, data: Any, batch_size: int, seed: int, *, shuffle: bool) -> Feed:
         return make_feed(self.model, data, batch_size, seed, self.labels, shuffle=shuffle)
 
-    def __call__(self, params: Params, data: Any, batch_size: int) -> dict[str, float]:
+    def __call__(self, params: Params, data: Any, batch_size: int) -> dict[str, Any]:
         feed = self.feed(data, batch_size, 0, shuffle=False)
-        return _look(Trainer(self.model, params, self.goal, self.optimizer, seed=0, device=self.device), feed)
+        return _look(Trainer(self.model, params, self.goal, None, seed=0, device=self.device), feed)
 
 
 def _only_output(model: Model) -> Any:
@@ -170,70 +171,31 @@ def _only_output(model: Model) -> Any:
     return model.outputs
 
 
-def _labels_of(model: Model, loss: str | Callable[..., Any], node: Any, goal: Goal) -> Callable[[Any, int], Any]:
-    name = loss if isinstance(loss, str) else getattr(loss, "__name__", "loss")
+def _labels_of(model: Model, loss: Any, node: Node, goal: Goal) -> Labels:
+    function = base_of(losses[loss] if isinstance(loss, str) else loss)
+    name = next((name for name, known in losses.items() if known is function), None)
     place = where(node.layer, model.names[node])
 
-    def labels(y: Any, samples: int) -> Any:
-        batch = {model.names[one]: (samples, *(one.options["shape"] or ())[1:]) for one in model.inputs}
-        declared = {n: s for n, s in batch.items() if all(isinstance(d, int) for d in s) and len(s) > 1}
-        shape = trace(model, declared).check().output_shape
-        if not isinstance(shape, tuple) or not all(isinstance(size, int) for size in shape):
-            return y
-        if name in losses:
-            prepared = prepare_labels(y, samples, shape, name, place)
-            _check_weights(goal, shape)
-            return prepared
-        return y
+    def labels(y: Any, shapes: Mapping[str, tuple[int, ...]]) -> Any:
+        samples = next(iter(shapes.values()))[0]
+        output = trace(model, dict(shapes)).check().output_shape
+        if any(isinstance(size, tuple) for size in output):
+            problem = f"fit trains models with one output, and {place} gives {len(output)}"
+            raise DataError(problem, got=", ".join(map(show, output)))
+        _check_class_weights(goal.class_weights, name, output)
+        return check_labels(y, samples) if name is None else prepare_labels(y, samples, output, name, place)
 
     return labels
 
 
-def _check_weights(goal: Goal, output: tuple[int, ...]) -> None:
-    if goal.class_weights is not None and len(goal.class_weights) != output[-1]:
-        problem = f"class_weights has {len(goal.class_weights)} weights and the output {output[-1]} classes"
+def _check_class_weights(weights: Mapping[int, float] | None, loss: str | None, output: tuple[int, ...]) -> None:
+    if weights is None:
+        return
+    kind = getattr(losses[loss], "labels", "numbers") if loss is not None else "classes"
+    classes = 2 if kind in ("chances", "signs") and output[-1] == 1 else output[-1]
+    if kind != "classes" and classes != 2:
+        problem = f"class_weights go with classes, and {loss} has none"
         raise OptionError(problem)
-
-
-def _goal(loss: Any, metrics: Iterable[Any], class_weights: Any) -> Goal:
-    if isinstance(metrics, str):
-        metrics = (metrics,)
-    named: dict[str, PerSample] = {}
-    chosen = [known_metrics[one] if isinstance(one, str) else one for one in metrics]
-    for one in chosen:
-        named[getattr(one, "__name__", "metric")] = _each(one)
-    function = losses[loss] if isinstance(loss, str) else loss
-    if not callable(function):
-        problem = "a loss is a name or a function of y_true and y_pred"
-        raise OptionError(problem, got=repr(loss), fix=f"the losses are: {', '.join(losses)}")
-    return Goal(_each(function), named, _weights(class_weights), all(map(_knows_samples, (function, *chosen))))
-
-
-def _weights(given: Any) -> tuple[float, ...] | None:
-    if given is None:
-        return None
-    if isinstance(given, Mapping):
-        given = [given.get(i, 1.0) for i in range(max(given) + 1)]
-    weights = tuple(float(w) for w in given)
-    if not weights or min(weights) < 0 or max(weights) == 0:
-        problem = "class_weights are numbers of at least 0, and not all 0"
-        raise OptionError(problem, got=str(weights))
-    return weights
-
-
-def _knows_samples(function: Callable[..., Tensor]) -> bool:
-    return function in losses.values() or function in known_metrics.values()
-
-
-def _each(function: Callable[..., Tensor]) -> PerSample:
-    """Ask a loss for one number per sample, where it knows how to."""
-    if "reduction" in inspect.signature(function).parameters:
-        return functools.partial(function, reduction="none")
-    return function
-
-
-def _whole(value: Any, name: str) -> int:
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
-        problem = f"{name} must be a whole number of at least 1"
-        raise OptionError(problem, got=repr(value))
-    return int(value)
+    if max(weights) >= classes:
+        problem = f"class_weights has a weight for class {max(weights)}, and the classes are 0 to {classes - 1}"
+        raise OptionError(problem)

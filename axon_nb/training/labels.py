@@ -11,6 +11,7 @@ import numpy as np
 
 from axon_nb.data import as_numbers, check_finite
 from axon_nb.errors import DataError
+from axon_nb.functional.losses import losses
 from axon_nb.shapes import show
 
 _CLASSES = "categorical_cross_entropy"
@@ -33,24 +34,58 @@ def prepare_labels(y: Any, samples: int, output: tuple[int, ...], loss: str, lay
         >>> prepare_labels([0, 2], 2, (2, 3), "categorical_cross_entropy", "dense 'dense_0'").dtype
         dtype('int32')
     """
+    array = check_labels(y, samples)
+    kind = getattr(losses[loss], "labels", "numbers")
+    if kind == "classes":
+        return _classes(array, output, loss, layer)
+    if kind in ("groups", "sequences"):
+        return _whole_numbers(array, kind, output, loss)
+    if array.shape == output[:-1] and output[-1] == 1:
+        array = array.reshape(output)
+    if array.shape != output:
+        problem = f"the labels do not fit the output of {layer}"
+        got = f"labels {show(array.shape)}, output {show(output)}"
+        raise DataError(problem, got=got, fix=_fixes(array, output))
+    if kind == "chances" and (array.min() < 0 or array.max() > 1):
+        problem = f"the labels go from {array.min():g} to {array.max():g} and {loss} takes 0 (no) to 1 (yes)"
+        raise DataError(problem, fix=f'loss="{_CLASSES}" for class numbers, loss="mean_squared_error" for amounts')
+    if kind == "signs" and not (np.abs(array) == 1).all():
+        problem = f"{loss} takes labels of -1 and 1"
+        fix = "2 * y - 1 makes them of 0 and 1"
+        raise DataError(problem, got=f"labels from {array.min():g} to {array.max():g}", fix=fix)
+    return array.astype(np.float32)
+
+
+def _whole_numbers(array: np.ndarray, kind: str, output: tuple[int, ...], loss: str) -> np.ndarray:
+    """Check numbers of groups, one for each sample, or rows of class numbers, filled up at the end."""
+    if kind == "groups" and array.shape == (len(array), 1):
+        array = array.reshape(-1)
+    rank, expected = (1, "a group number for each sample") if kind == "groups" else (2, "a row of labels each")
+    if array.ndim != rank or not np.equal(np.mod(array, 1), 0).all():
+        problem = f"{loss} takes {expected}, in whole numbers"
+        raise DataError(problem, got=f"labels {show(array.shape)} {array.dtype}")
+    if kind == "sequences" and array.max() >= output[-1]:
+        problem = f"the labels go up to {int(array.max())} and the output has classes 0 to {output[-1] - 1}"
+        raise DataError(problem, fix=_range_fix(0, int(array.max()), output[-1]))
+    return array.astype(np.int32)
+
+
+def check_labels(y: Any, samples: int) -> np.ndarray:
+    """Check what all labels have to be: finite numbers, one row for each sample. Doubles become single floats.
+
+    Raises:
+        DataError: they are not.
+    """
     array = np.asarray(as_numbers(y, "the labels"))
     check_finite(array, "the labels")
     if array.shape[:1] != (samples,):
         problem = "the data and the labels have different numbers of samples"
         got = f"{samples} samples, labels {show(array.shape)}"
         raise DataError(problem, got=got)
-    if array.shape == output[:-1] and output[-1] == 1 and loss != _CLASSES:
-        array = array.reshape(output)
-    if loss == _CLASSES:
-        return _classes(array, output, layer)
-    if array.shape != output:
-        problem = f"the labels do not fit the output of {layer}"
-        got = f"labels {show(array.shape)}, output {show(output)}"
-        raise DataError(problem, got=got, fix=_fixes(array, output))
-    return array.astype(np.float32)
+    return array.astype(np.float32) if array.dtype.kind == "f" else array
 
 
-def _classes(array: np.ndarray, output: tuple[int, ...], layer: str) -> np.ndarray:
+def _classes(array: np.ndarray, output: tuple[int, ...], loss: str, layer: str) -> np.ndarray:
     if array.shape == (*output[:-1], 1):
         array = array.reshape(output[:-1])
     if array.shape == output and len(output) > 1 and output[-1] > 1:
@@ -61,7 +96,7 @@ def _classes(array: np.ndarray, output: tuple[int, ...], layer: str) -> np.ndarr
         fix = (f"class numbers {show(output[:-1])}, or one-hot rows {show(output)}", *_class_fix(array, output))
         raise DataError(problem, got=got, fix=fix)
     if output[-1] == 1:
-        problem = f"{layer} has one output, and {_CLASSES} compares classes"
+        problem = f"{layer} has one output, and {loss} compares classes"
         raise DataError(
             problem, fix=('loss="binary_cross_entropy" for yes or no', "an output layer with a unit per class")
         )

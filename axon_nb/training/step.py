@@ -5,64 +5,22 @@ Knows nothing about epochs, data or progress.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import math
 from typing import Any
 
 import numpy as np
-from tinygrad import Tensor, nn
+from tinygrad import Tensor
 
 from axon_nb.compiled import Values, as_tensor, forward
-from axon_nb.engine import RUNTIME, Program
-from axon_nb.errors import OptionError
+from axon_nb.engine import RUNTIME, Program, upload
 from axon_nb.graph import Model, Node
 from axon_nb.params import Leaf, Params, realize
 from axon_nb.trace import trace
-
-PerSample = Callable[[Tensor, Tensor], Tensor]
-"""From labels and predictions to one number per sample, or one number for all."""
-
-
-@dataclass(frozen=True)
-class Goal:
-    """What a step works out beside the output: the loss and the metrics, by name."""
-
-    loss: PerSample
-    metrics: Mapping[str, PerSample]
-    class_weights: tuple[float, ...] | None = None
-    per_sample: bool = True
-    """Whether loss and metrics give one number per sample, so that padded samples can be left out."""
-
-    def measure(self, y_true: Tensor, y_pred: Tensor, counted: Tensor | None) -> tuple[Tensor, list[Tensor]]:
-        """Return the loss to be minimised, and the mean of each metric.
-
-        Args:
-            y_true: labels.
-            y_pred: the output.
-            counted: 1 for each sample that counts and 0 for padding; ``None`` where all count.
-        """
-        each = self.loss(y_true, y_pred)
-        weights = counted if self.class_weights is None else self._class_weights(each, y_true, y_pred, counted)
-        values = [metric(y_true, y_pred).cast("float32") for metric in self.metrics.values()]
-        return _mean(each, weights), [_mean(value, counted) for value in values]
-
-    def _class_weights(self, each: Tensor, y_true: Tensor, y_pred: Tensor, counted: Tensor | None) -> Tensor:
-        if each.shape != y_pred.shape[:-1]:
-            problem = "class_weights need a loss that gives one number per sample"
-            raise OptionError(problem)
-        weights = Tensor(np.asarray(self.class_weights, np.float32), device=y_pred.device)
-        classes = y_true if y_true.shape == each.shape else y_true.argmax(-1)
-        rows = Tensor.arange(len(weights), dtype=classes.dtype) == classes.unsqueeze(-1)
-        picked = rows.where(weights, 0).sum(-1)
-        return picked if counted is None else picked * counted.reshape(-1, *(1 for _ in picked.shape[1:]))
-
-
-def _mean(values: Tensor, weights: Tensor | None) -> Tensor:
-    """Take the mean over samples (and whatever else a sample has), weighted."""
-    if weights is None or not values.shape:
-        return values.mean()
-    spread = weights.reshape(*weights.shape, *(1 for _ in values.shape[len(weights.shape) :])).expand(values.shape)
-    return (values * spread).sum() / spread.sum()
+from axon_nb.training.feed import filled
+from axon_nb.training.goal import Goal, PerSample
+from axon_nb.training.independence import is_by_sample
+from axon_nb.training.pile import Pile, or_one
+from axon_nb.training.update import Update
 
 
 class Trainer:
@@ -75,20 +33,31 @@ class Trainer:
         self.model, self.goal, self.seed, self.device = model, goal, seed, device
         self._params = params.to(device).copy()
         self._full: int | None = None  # samples of the first batch: shorter ones are padded to it where that is exact
-        self._pads = goal.per_sample and _works_by_sample(model)
+        self._pads = goal.per_sample and is_by_sample(model, training=True)
         self._trainable = [leaf.tensor for leaf in self._params.leaves.values() if leaf.kind == "trainable"]
+        names = [".".join(path) for path, leaf in self._params.leaves.items() if leaf.kind == "trainable"]
         with RUNTIME:
-            self.optimizer = optimizer.build(self._trainable) if self._trainable else None
+            self.optimizer = optimizer.build(self._trainable, names) if optimizer and self._trainable else None
+            self._pile = Pile(self._trainable, device) if self.optimizer and optimizer.accumulate > 1 else None
+            self._whole = optimizer.accumulate if self._pile else 1
+            self._piled = 0
             self.counter = Tensor(np.zeros(1, np.uint32), device=device)
-            self.sums = Tensor(np.zeros(2 + len(goal.metrics), np.float32), device=device)
-            moments = nn.state.get_parameters(self.optimizer) if self.optimizer else []
-            self._state = [*(leaf.tensor for leaf in self._params.leaves.values()), *moments, self.counter, self.sums]
-            self._state = list({id(t): t for t in self._state}.values())
-            for tensor in (*moments, self.counter, self.sums):
+            own = [*self.optimizer.state.values()] if self.optimizer else []
+            own += [*(self._pile.tensors if self._pile else []), self.counter]
+            for tensor in own:
                 tensor.replace(tensor.contiguous())
+            self._state = [*(leaf.tensor for leaf in self._params.leaves.values()), *own]
+            self._state = list({id(t): t for t in self._state}.values())
             realize(self._state)
-        self._train = Program(self._train_step, "training step", state=self._state, training=True, keep=False)
-        self._evaluate = Program(self._evaluate_step, "evaluation step", state=self._state, keep=False)
+            self.sums = Tensor(np.zeros(3, np.float32), device=device).contiguous()
+        self._shapes: list[tuple[int, ...]] | None = None  # of the metrics' sums: the first batch shows them
+
+        def state() -> list[Tensor]:
+            return [*self._state, self.sums]
+
+        self._train = Program(self._train_step, "training step", state=state, training=True, keep=False)
+        self._change = Program(self._change_step, "change of weights", state=state, training=True, keep=False)
+        self._evaluate = Program(self._evaluate_step, "evaluation step", state=state, keep=False)
 
     @property
     def params(self) -> Params:
@@ -103,22 +72,45 @@ class Trainer:
             realize([leaf.tensor for leaf in self._params.leaves.values()])
 
     def train(self, inputs: dict[Node, Any], labels: Any) -> None:
-        """Take one step."""
+        """Take one step; with an optimizer that accumulates, the weights change at every so many of them."""
         self._train(*self._tensors(inputs, labels))
+        if self._pile is not None:
+            self._piled += 1
+            if self._piled == self._whole:
+                self.settle()
+
+    def settle(self) -> None:
+        """Change the weights by the gradients that were accumulated, also if they are of fewer batches than planned."""
+        if self._piled:
+            self._change()
+            self._piled = 0
 
     def evaluate(self, inputs: dict[Node, Any], labels: Any) -> None:
         """Add a batch's loss and metrics to the sums; changes nothing else."""
         self._evaluate(*self._tensors(inputs, labels))
 
-    def read_sums(self) -> dict[str, float]:
-        """Return the means since the sums were last cleared, over samples."""
+    def read_sums(self) -> dict[str, Any]:
+        """Return loss and metrics of the samples since the sums were last cleared; NaN where there were none."""
+        if self._shapes is None:
+            return dict.fromkeys(["loss", *self.goal.metrics], math.nan)
         with RUNTIME:
-            count, *totals = (float(v) for v in self.sums.numpy())
-        names = ["loss", *self.goal.metrics]
-        return {name: total / count if count else float("nan") for name, total in zip(names, totals, strict=True)}
+            flat = self.sums.numpy()
+        count, total, weight = (float(v) for v in flat[:3])
+        if not count:
+            return dict.fromkeys(["loss", *self.goal.metrics], math.nan)
+        ends = np.cumsum([math.prod(shape) for shape in self._shapes])[:-1]
+        parts = np.split(flat[3:], ends) if self._shapes else []
+        sums = [part.reshape(shape) for part, shape in zip(parts, self._shapes, strict=True)]
+        return {"loss": total / (weight or 1), **self.goal.read(sums)}
+
+    def read_loss(self) -> float:
+        """Return the loss of the samples since the sums were last cleared; NaN where there were none."""
+        with RUNTIME:
+            count, total, weight = (float(v) for v in self.sums.numpy()[:3])
+        return total / (weight or 1) if count else math.nan
 
     def clear_sums(self) -> None:
-        """Begin new means."""
+        """Begin new sums."""
         with RUNTIME:
             self.sums.assign(Tensor.zeros_like(self.sums).contiguous()).realize()
 
@@ -128,57 +120,72 @@ class Trainer:
         self._full = self._full or count
         size = max(self._full, count) if self._pads else count
         with RUNTIME:
-            fed = [as_tensor(_pad(v, size), node.options["dtype"], self.device) for node, v in inputs.items()]
+            fed = [as_tensor(filled(v, size), node.options["dtype"], self.device) for node, v in inputs.items()]
+            true = upload(np.asarray(filled(labels, size)), self.device)
+            if self._shapes is None:
+                self._make_sums(fed, true)
             counted = np.arange(size) < count
-            return [
-                *fed,
-                Tensor(np.ascontiguousarray(_pad(labels, size)), device=self.device),
-                Tensor(counted.astype(np.float32), device=self.device),
-            ]
+            return [*fed, true, upload(counted.astype(np.float32), self.device)]
 
-    def _forward(self, tensors: tuple[Tensor, ...], *, training: bool) -> tuple[Tensor, list[Tensor], Values]:
+    def _make_sums(self, fed: list[Tensor], true: Tensor) -> None:
+        given = {self.model.names[node]: tuple(x.shape) for node, x in zip(self._nodes, fed, strict=True)}
+        output = Tensor.empty(*trace(self.model, given).check().output_shape, device=self.device)
+        self._shapes = [tuple(map(int, one.shape)) for one in self.goal.sums(true, output, None)]
+        if self._shapes:
+            size = 3 + sum(map(math.prod, self._shapes))
+            self.sums = Tensor(np.zeros(size, np.float32), device=self.device).contiguous().realize()
+
+    def _forward(self, tensors: tuple[Tensor, ...], *, training: bool) -> tuple[Tensor, Tensor, Values]:
+        """Return the sum of the losses, that of their weights, and what the pass changed; note all sums."""
         leaves = {path: leaf.tensor for path, leaf in self._params.leaves.items()}
         values = Values(leaves, seed=self.seed, counter=self.counter, device=self.device)
         *fed, labels, counted = tensors
         output = forward(self.model, values, dict(zip(self._nodes, fed, strict=True)), training=training)
-        loss, metrics = self.goal.measure(labels, output, counted if self._pads else None)
-        return loss, metrics, values
+        weights = counted if self._pads else None
+        total, weight = self.goal.weigh(labels, output, weights)
+        self._add([counted.sum(), total, weight], self.goal.sums(labels, output, weights))
+        return total, weight, values
 
-    def _add(self, count: Tensor, loss: Tensor, metrics: list[Tensor]) -> None:
-        row = [count, *(value * count for value in (loss, *metrics))]
-        self.sums.assign(self.sums + Tensor.stack(*(value.cast("float32").reshape(()) for value in row)).detach())
+    def _add(self, row: list[Tensor], sums: list[Tensor]) -> None:
+        head = Tensor.stack(*(value.cast("float32").reshape(()) for value in row))
+        if self.goal.adds:
+            self.sums.assign(self.sums + _joined(head, sums))
+            return
+        shapes = self._shapes or []
+        first, *parts = self.sums.split([3, *map(math.prod, shapes)])
+        old = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+        new = _joined(first + head, self.goal.merge(old, sums))
+        self.sums.assign(new.contiguous())  # apart first: a merge may read what was overwritten already
 
     def _train_step(self, *tensors: Tensor) -> None:
-        loss, metrics, values = self._forward(tensors, training=True)
-        self._add(tensors[-1].sum(), loss, metrics)
+        total, weight, values = self._forward(tensors, training=True)
         changed = [self.sums, self.counter.assign(self.counter + 1)]
-        if self.optimizer is not None:
-            for tensor, gradient in zip(self._trainable, loss.gradient(*self._trainable), strict=True):
-                tensor.grad = gradient
-            changed += self.optimizer.schedule_step()
-            self.optimizer.zero_grad()
+        if self._pile is not None:
+            changed += self._pile.add(total.gradient(*self._trainable), weight)
+        elif self.optimizer is not None:
+            changed += self._move((total / or_one(weight)).gradient(*self._trainable), self.optimizer)
         for path, value in values.updates.items():
             changed.append(self._params.leaves[path].tensor.assign(value))
         realize(changed)
 
+    def _change_step(self) -> None:
+        if self._pile is not None and self.optimizer is not None:
+            realize([*self._move(self._pile.mean(), self.optimizer), *self._pile.clear()])
+
+    def _move(self, gradients: list[Tensor], optimizer: Update) -> list[Tensor]:
+        for tensor, gradient in zip(self._trainable, gradients, strict=True):
+            tensor.grad = gradient
+        changed = optimizer.schedule_step()
+        optimizer.zero_grad()
+        return changed
+
     def _evaluate_step(self, *tensors: Tensor) -> None:
-        loss, metrics, _ = self._forward(tensors, training=False)
-        self._add(tensors[-1].sum(), loss, metrics)
+        self._forward(tensors, training=False)
         realize([self.sums])
 
 
-def _works_by_sample(model: Model) -> bool:
-    """Whether no layer lets one sample act on another (batch norm does; of a custom layer nobody knows)."""
-    traced = trace(model)
-    return not any(spec.is_state for spec in traced.params().values()) and not any(
-        node.layer.declaration.family == "custom" for node in model.nodes
-    )
-
-
-def _pad(array: Any, size: int) -> Any:
-    """Repeat the last sample up to a size."""
-    missing = size - len(array)
-    return array if missing <= 0 else np.concatenate([array, np.repeat(array[-1:], missing, axis=0)])
+def _joined(head: Tensor, sums: list[Tensor]) -> Tensor:
+    return head.cat(*(one.reshape(-1) for one in sums)).detach()
 
 
 __all__ = ["Goal", "Leaf", "PerSample", "Trainer"]

@@ -16,16 +16,19 @@ from axon_nb.data import as_inputs, batch_shapes
 from axon_nb.display.html import escape
 from axon_nb.graph import Model
 from axon_nb.params import Params
+from axon_nb.training.feed import check_batch_size, filled, host
+from axon_nb.training.independence import is_by_sample
 
-History = dict[str, list[float]]
+History = dict[str, list[Any]]
 _BATCH = 512
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trained:
     """A model, the weights it was trained to, and how that went.
 
-    ``history`` has a list with one number per epoch for the loss and each metric, ``val_`` in front for validation.
+    ``history`` has a list with one number per epoch for the loss and each metric, ``val_`` in front for validation. A
+    metric that is no number (a confusion matrix) has an array per epoch; tables and plots leave it out.
     """
 
     model: Model
@@ -46,15 +49,18 @@ class Trained:
         Raises:
             DataError: the data does not fit the inputs.
         """
-        arrays = as_inputs(self.model, x)
-        samples = next(iter(batch_shapes(self.model, arrays).values()))[0]
-        compiled = self._compiled
         names = self.model.names
-        size = min(batch_size, _power_of_two(samples))
+        arrays = {names[node]: host(value) for node, value in as_inputs(self.model, x).items()}
+        samples = next(iter(batch_shapes(self.model, as_inputs(self.model, arrays)).values()))[0]
+        size = check_batch_size(batch_size)
+        fills = is_by_sample(self.model, training=False)
+        size = min(size, _power_of_two(samples) if fills else samples)
         found = []
         for start in range(0, samples, size):
-            part = {names[node]: _cut(value, start, size) for node, value in arrays.items()}
-            found.append(map_tensors(compiled(part), np.asarray))
+            part = {name: array[start : start + size] for name, array in arrays.items()}
+            if fills:  # a short last batch would need a program of its own
+                part = {name: filled(array, size) for name, array in part.items()}
+            found.append(self._compiled(part))
         joined = found[0] if len(found) == 1 else _join(found)
         return map_tensors(joined, lambda array: array[:samples])
 
@@ -65,22 +71,28 @@ class Trained:
         made: Compiled = self.__dict__["compiled"]
         return made
 
-    def evaluate(self, data: Any, *, batch_size: int = _BATCH) -> dict[str, float]:
+    @property
+    def _numbers(self) -> dict[str, list[float]]:
+        """The history as far as it is numbers."""
+        return {name: values for name, values in self.history.items() if all(np.ndim(v) == 0 for v in values)}
+
+    def evaluate(self, data: Any, *, batch_size: int = _BATCH) -> dict[str, Any]:
         """Work out the loss and the metrics on data ``(x, y)``.
 
         Raises:
             DataError: the data does not fit the model.
         """
-        result: dict[str, float] = self.evaluator(self.params, data, batch_size)
+        result: dict[str, Any] = self.evaluator(self.params, data, batch_size)
         return result
 
     def plot(self) -> Any:
         """Draw the loss and the metrics over the epochs; returns a matplotlib figure."""
         from matplotlib.figure import Figure  # 0.3 s, which only drawing needs
 
-        groups = _plot_groups(self.history)
+        groups = _plot_groups(self._numbers)
         figure = Figure(figsize=(4.2 * max(len(groups), 1), 3), layout="constrained")
-        for axis, (name, series) in zip(np.ravel([figure.subplots(1, len(groups))]), groups.items(), strict=True):
+        axes: Any = np.ravel(figure.subplots(1, len(groups), squeeze=False)) if groups else []
+        for axis, (name, series) in zip(axes, groups.items(), strict=True):
             for label, values in series.items():
                 axis.plot(range(1, len(values) + 1), values, label=label, marker="o" if len(values) == 1 else None)
             axis.set(xlabel="epoch", title=name)
@@ -89,23 +101,27 @@ class Trained:
         return figure
 
     def __repr__(self) -> str:
-        last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in self.history.items() if values)
+        last = "".join(f", {name} {values[-1]:.4g}" for name, values in self._numbers.items() if values)
         note = f"; {self.note}" if self.note else ""
-        return f"<Trained {self.model.name or 'model'}: {self.epochs} epoch{'s' * (self.epochs != 1)}, {last}{note}>"
+        return f"<Trained {self.model.name or 'model'}: {self.epochs} epoch{'s' * (self.epochs != 1)}{last}{note}>"
 
     def _repr_html_(self) -> str:
         title = escape(f"{self.model.name or 'model'}, {self.epochs} epoch{'s' * (self.epochs != 1)}")
         cell = 'style="text-align:right;padding:2px 10px;font-variant-numeric:tabular-nums"'
-        head = "".join(f'<th scope="col" {cell}>{escape(name)}</th>' for name in ["epoch", *self.history])
+        head = "".join(f'<th scope="col" {cell}>{escape(name)}</th>' for name in ["epoch", *self._numbers])
         shown = _some_epochs(self.epochs)
         rows = "".join(
             f"<tr><td {cell}>{i + 1}</td>"
-            + "".join(f"<td {cell}>{v[i]:.4f}</td>" for v in self.history.values())
+            + "".join(f"<td {cell}>{_shown(v[i])}</td>" for v in self._numbers.values())
             + "</tr>"
             for i in shown
         )
         note = f'<p style="opacity:.7">{escape(self.note)}</p>' if self.note else ""
         return f"<p><b>{title}</b></p><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{note}"
+
+
+def _shown(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
 
 
 def _some_epochs(count: int) -> list[int]:
@@ -127,14 +143,6 @@ def _plot_groups(history: Mapping[str, list[float]]) -> dict[str, dict[str, list
 def _power_of_two(number: int) -> int:
     """Round up, so that odd numbers of samples do not each need a program of their own."""
     return 1 << (number - 1).bit_length()
-
-
-def _cut(value: Any, start: int, size: int) -> Any:
-    array = value.numpy() if hasattr(value, "numpy") else value
-    part = array[start : start + size]
-    if len(part) == size:
-        return part
-    return np.concatenate([part, np.repeat(part[-1:], size - len(part), axis=0)])
 
 
 def _join(parts: list[Any]) -> Any:

@@ -1,0 +1,160 @@
+"""Owns what training aims at and looks at: the loss, the weights of classes, and the metrics, as sums over batches.
+
+Knows nothing about models, steps or data.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from tinygrad import Tensor
+
+from axon_nb.declaration import name_of
+from axon_nb.errors import OptionError, brief
+from axon_nb.functional.losses import losses
+from axon_nb.functional.metric import Metric, as_metric, as_tensor, base_of, for_each, knows_samples
+from axon_nb.functional.metrics import metrics as known_metrics
+
+PerSample = Callable[[Tensor, Tensor], Tensor]
+"""From labels and predictions to one number per sample, or one number for all."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a step works out beside the output: the loss and the metrics, by name."""
+
+    loss: PerSample
+    metrics: Mapping[str, Any]
+    """A `Metric`, or a function of labels and predictions, whose mean is reported."""
+    class_weights: Mapping[int, float] | None = None
+    """How much the samples of a class count; 1 for a class that is not named."""
+    per_sample: bool = True
+    """Whether loss and metrics give one number per sample, so that padded samples can be left out."""
+
+    @property
+    def pooled(self) -> dict[str, Metric]:
+        """The metrics as such."""
+        return {name: as_metric(metric, name) for name, metric in self.metrics.items()}
+
+    @property
+    def adds(self) -> bool:
+        """Whether the sums of all metrics just add up."""
+        return all(metric.merge is operator.add for metric in self.pooled.values())
+
+    def weigh(self, y_true: Tensor, y_pred: Tensor, counted: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return the sum of the losses, each by its weight, and the sum of the weights: their quotient is minimised.
+
+        Args:
+            y_true: labels.
+            y_pred: the output.
+            counted: 1 for each sample that counts and 0 for padding; ``None`` where all count.
+        """
+        each = as_tensor(self.loss(y_true, y_pred), "the loss").cast("float32")
+        weights = counted if self.class_weights is None else self._weights(each, y_true, y_pred, counted)
+        if not each.shape:
+            samples = int(y_pred.shape[0])
+            return each * samples, each.const_like(samples)
+        if weights is None:
+            return each.sum(), each.const_like(1).sum()
+        spread = weights.reshape(*weights.shape, *(1 for _ in each.shape[weights.ndim :])).expand(each.shape)
+        return (each * spread).sum(), spread.sum()
+
+    def sums(self, y_true: Tensor, y_pred: Tensor, counted: Tensor | None) -> list[Tensor]:
+        """Return the sums of a batch that each metric is made of."""
+        return [metric.measure(y_true, y_pred, counted) for metric in self.pooled.values()]
+
+    def merge(self, old: list[Tensor], new: list[Tensor]) -> list[Tensor]:
+        """Join the metrics' sums of earlier batches with those of another."""
+        return [one.merge(a, b) for one, a, b in zip(self.pooled.values(), old, new, strict=True)]
+
+    def read(self, sums: Iterable[np.ndarray]) -> dict[str, Any]:
+        """Make the metrics' values of their sums."""
+        return {name: metric.value(one) for (name, metric), one in zip(self.pooled.items(), sums, strict=True)}
+
+    def _weights(self, each: Tensor, y_true: Tensor, y_pred: Tensor, counted: Tensor | None) -> Tensor:
+        if each.shape != y_pred.shape[:-1]:
+            problem = "class_weights need a loss that gives one number per sample"
+            raise OptionError(problem, got=f"loss {each.shape} for an output {y_pred.shape}")
+        if y_true.shape == each.shape:
+            classes = y_true
+        else:
+            classes = y_true.argmax(-1) if y_true.shape[-1] > 1 else y_true.squeeze(-1)
+        picked = Tensor.ones_like(each)
+        for number, weight in (self.class_weights or {}).items():
+            picked = (classes == number).where(weight, picked)
+        return picked if counted is None else picked * counted.reshape(-1, *(1 for _ in picked.shape[1:]))
+
+
+def make_goal(loss: Any, metrics: Any, class_weights: Any) -> Goal:
+    """Make a goal of what a user gave.
+
+    Args:
+        loss: a name, a loss with options, or a function of y_true and y_pred.
+        metrics: names, metrics, or functions of y_true and y_pred; or a dict of them by the name to show.
+        class_weights: how much each class counts: a list, or a dict by class number.
+
+    Raises:
+        OptionError: one of them is something else.
+        UnknownNameError: there is no loss or metric of that name.
+
+    Example:
+        >>> list(make_goal("mean_squared_error", ["accuracy", "r2"], None).metrics)
+        ['accuracy', 'r2']
+    """
+    function = losses[loss] if isinstance(loss, str) else loss
+    _check_callable(function, "loss", losses)
+    named = _named(metrics)
+    known = knows_samples(function) and all(one.by_sample for one in named.values())
+    return Goal(for_each(function), named, _class_weights(class_weights), known)
+
+
+def _named(metrics: Any) -> dict[str, Metric]:
+    if isinstance(metrics, Mapping):
+        pairs = list(metrics.items())
+    else:
+        chosen = [metrics] if isinstance(metrics, str) or callable(metrics) else list(metrics)
+        pairs = [(None, one) for one in chosen]
+    named: dict[str, Metric] = {}
+    for name, one in pairs:
+        found = known_metrics[one] if isinstance(one, str) else one
+        _check_callable(found, "metric", known_metrics)
+        key = str(name) if name is not None else _unused_name(found, named)
+        if key == "loss":
+            problem = "a metric cannot be called 'loss'"
+            raise OptionError(problem)
+        named[key] = as_metric(found, key)
+    return named
+
+
+def _check_callable(value: Any, kind: str, known: Iterable[str]) -> None:
+    if not callable(value):
+        problem = f"a {kind} is a name or a function of y_true and y_pred"
+        raise OptionError(problem, got=brief(value), fix=f"by name there are: {', '.join(known)}")
+
+
+def _unused_name(metric: Any, taken: Iterable[str]) -> str:
+    name = metric.name if isinstance(metric, Metric) else name_of(base_of(metric))
+    numbered = (name if n == 1 else f"{name}_{n}" for n in itertools.count(1))
+    return next(one for one in numbered if one != "loss" and one not in taken)
+
+
+def _class_weights(given: Any) -> dict[int, float] | None:
+    if given is None:
+        return None
+    try:
+        pairs = given.items() if isinstance(given, Mapping) else enumerate(given)
+        weights = {operator.index(number): float(weight) for number, weight in pairs}
+    except (TypeError, ValueError):
+        weights = {}
+    fine = weights and min(weights) >= 0 and all(0 <= w < math.inf for w in weights.values())
+    if not fine or not (isinstance(given, Mapping) or any(weights.values())):
+        problem = "class_weights are numbers of at least 0 by class number, and not all 0"
+        fix = "class_weights={0: 1.0, 1: 5.0}, or a list with one for each class"
+        raise OptionError(problem, got=brief(given), fix=fix)
+    return weights

@@ -1,0 +1,169 @@
+"""Graphs that nobody would write: shapes as planned, names unique, and no error but ours."""
+
+import operator
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tinygrad import Tensor
+
+import axon_nb as ax
+from axon_nb.compiled import Values, forward
+from axon_nb.errors import AxonError
+from axon_nb.graph import leaves
+
+
+def examples(count):
+    return settings(
+        max_examples=count, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None
+    )
+
+
+def joined(draw, models):
+    """Join models of one shape, or models of rank 2 of any width."""
+    first = draw(st.sampled_from(models))
+    alike = [m for m in models if m.output_shape == first.output_shape]
+    if draw(st.booleans()) or len(first.output_shape) > 2:
+        return draw(st.sampled_from([ax.add, ax.subtract, ax.multiply]))(first, draw(st.sampled_from(alike)))
+    flat = [m for m in models if len(m.output_shape) == 2]
+    return ax.concatenate(first, *draw(st.lists(st.sampled_from(flat), max_size=3)))
+
+
+def next_layer(draw, shape, used):
+    """Choose a layer that fits a shape: a new one, or one used before on the same shape."""
+    known = [layer for width, layer in used if width == shape[1:]]
+    if known and draw(st.integers(0, 2)) == 0:
+        return draw(st.sampled_from(known))
+    size = int(np.prod(shape[1:]))
+    units = st.integers(1, 12)
+    makers = [
+        lambda: ax.dense(draw(units), draw(st.sampled_from([None, "relu", ax.tanh]))),
+        lambda: draw(st.sampled_from([ax.relu, ax.sigmoid, ax.softmax, ax.gelu, ax.flatten, ax.noop, ax.batch_norm]))(),
+        lambda: ax.dropout(draw(st.sampled_from([0, 0.5]))),
+        lambda: lambda x: x * 2,
+        lambda: ax.residual(ax.dense(shape[-1]) | ax.relu),
+        lambda: ax.block(draw(st.sampled_from("abc")), ax.dense(draw(units)), ax.relu),
+        lambda: ax.reshape((-1, draw(st.sampled_from([d for d in (1, 2, 3, 4) if size % d == 0])))),
+    ]
+    if len(shape) == 3:
+        kernel = draw(st.integers(1, shape[2]))
+        padding = draw(st.sampled_from(["valid", "same", 1]))
+        makers += [
+            lambda: ax.conv(draw(units), kernel, draw(st.integers(1, 3)), padding),
+            lambda: ax.max_pool(kernel, draw(st.integers(1, 3)), padding),
+            lambda: ax.avg_pool(kernel, padding="same"),
+            lambda: ax.global_avg_pool(),
+        ]
+    made = draw(st.sampled_from(makers))()
+    used.append((shape[1:], made))
+    return made
+
+
+@st.composite
+def models(draw):
+    shapes = st.sampled_from([(None, 4), (None, 6), (None, 3, 8), ("batch", 2, 5)])
+    made = [ax.input(draw(shapes)) for _ in range(draw(st.integers(1, 3)))]
+    used = []
+    for _ in range(draw(st.integers(1, 22))):
+        if draw(st.integers(0, 3)) == 0:
+            made.append(joined(draw, made))
+        else:
+            one = draw(st.sampled_from(made))
+            made.append(one | next_layer(draw, one.output_shape, used))
+    ends = draw(st.lists(st.sampled_from(made[-6:]), min_size=1, max_size=3))
+    return ends[0] if len(ends) == 1 else tuple(ends) | ax.noop()
+
+
+@given(model=models(), batch=st.integers(1, 5), training=st.booleans())
+@examples(60)
+def test_planned_shapes_are_executed_shapes(model, batch, training):
+    names = list(model.names.values())
+    assert len(set(names)) == len(names)
+    shapes = {model.names[n]: (batch, *n.options["shape"][1:]) for n in model.inputs}
+    params = model.init(**shapes)
+    assert {name: tensor.shape for name, tensor in params.flat.items()} == model.params
+    values = Values({path: leaf.tensor for path, leaf in params.leaves.items()}, device="CPU")
+    inputs = {node: Tensor.empty(*shapes[model.names[node]], device="CPU") for node in model.inputs}
+    results = forward(model, values, inputs, training=training)
+    planned = model.compute_output_shape(**shapes)
+    several = isinstance(model.outputs, tuple)
+    assert tuple(t.shape for t in results) == planned if several else results.shape == planned
+    general = model.output_shape if several else (model.output_shape,)
+    for shape, concrete in zip(general, planned if several else (planned,), strict=True):
+        assert shape[0] in (None, "batch")
+        assert shape[1:] == concrete[1:]
+    assert len(list(leaves(model.outputs))) == (len(planned) if several else 1)
+
+
+@given(model=models())
+@examples(5)
+def test_random_models_predict_the_same_alone_and_in_a_batch(model):
+    rng = np.random.default_rng(0)
+    x = {model.names[n]: rng.normal(size=(3, *n.options["shape"][1:])).astype("float32") for n in model.inputs}
+    params = model.init()
+
+    def results(x):
+        y = model.apply(params, x, mode="inference")[0]
+        return [t.numpy() for t in (y if isinstance(y, tuple) else (y,))]
+
+    for whole, single in zip(results(x), results({name: value[:1] for name, value in x.items()}), strict=True):
+        np.testing.assert_allclose(whole[:1], single, rtol=1e-3, atol=1e-4)
+
+
+OURS = [
+    ax.input((None, 4)), ax.input(("batch", 4), name="x"), ax.input((None, 3, 8)), ax.input(), ax.dense(4), ax.dense,
+    ax.relu, ax.conv(2, 3), ax.conv, ax.add, ax.add(), ax.concatenate(axis=1), ax.residual(ax.dense(4)), ax.noop(),
+    ax.dense(4, name="named"), ax.block("part", ax.dense(4)), ax.reshape((2, 2)), ax.embedding(3, 2),
+    ax.input((None, 4), dtype="int32"), (ax.input((None, 4)) | ax.dense(4)).named("model"),
+    ax.layer(lambda x, y: x + y)(), ax.layer(lambda x: (x, x), name="two"), ax.activation, ax.softmax(axis=1),
+]  # fmt: skip
+OTHERS = [
+    3, None, "dense", 1.5, np.zeros((2, 4)), [], (), {}, {"a": 1}, int, len, ax.residual, ax.compose, ax.input, ax.noop,
+    lambda x: x * 2, lambda: 3, [ax.dense(4)], {"a": ax.input((None, 4))}, object(), True, np.float32(2), b"x",
+]  # fmt: skip
+OPERATORS = [operator.or_, operator.add, operator.sub, operator.mul]
+
+
+def ours(value):
+    return any(value is one for one in OURS) or isinstance(value, ax.Model | ax.Layer)
+
+
+def wire(draw):
+    """Join things at random; whatever comes of it may be joined again."""
+    pool = [*OURS, *OTHERS]
+    for _ in range(draw(st.integers(1, 8))):
+        left, right = draw(st.sampled_from(pool)), draw(st.sampled_from(pool))
+        kind = draw(st.integers(0, 6))
+        if kind == 5 and ours(left):
+            made = left(*draw(st.lists(st.sampled_from(pool), max_size=3)))
+        elif kind == 6 and ours(right):
+            made = (left, right) | right
+        elif ours(left) or ours(right):
+            made = draw(st.sampled_from(OPERATORS))(left, right)
+        else:
+            continue
+        pool += [made] * 5
+        if isinstance(made, ax.Model):
+            assert repr(made)
+            _ = made.output_shape
+            assert made.init().count >= 0
+
+
+@given(data=st.data())
+@examples(300)
+def test_bad_wirings_raise_our_errors_only(data):
+    try:
+        wire(data.draw)
+    except AxonError as error:
+        message = str(error)
+    else:
+        return
+    assert message
+    assert "Traceback" not in message
+
+
+def test_the_pools_hold_what_makes_sense_and_what_does_not():
+    with pytest.raises(AxonError, match=r"an int is not a layer"):
+        OURS[4] | OTHERS[0]
+    assert ((OURS[0], OURS[0]) | OURS[10]).output_shape == (None, 4)
