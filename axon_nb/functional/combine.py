@@ -11,6 +11,7 @@ import operator
 from tinygrad import Tensor
 
 from axon_nb.errors import ShapeError
+from axon_nb.functional.axes import one_axis
 
 
 def add(*xs: Tensor) -> Tensor:
@@ -53,16 +54,43 @@ def concatenate(*xs: Tensor, axis: int = -1) -> Tensor:
         >>> concatenate(Tensor([[1, 2]]), Tensor([[3]])).tolist()
         [[1, 2, 3]]
     """
-    rank = len(xs[0].shape)
-    if not -rank <= axis < rank:
-        problem = f"axis {axis} is not there: the first input has {rank} axes"
-        raise ShapeError(problem)
-    at = axis % rank
+    _need_one(xs)
+    rank, at = len(xs[0].shape), one_axis(xs[0], axis)
     rests = [(*x.shape[:at], *x.shape[at + 1 :]) for x in xs]
     if any(len(x.shape) != rank for x in xs) or len(set(rests)) > 1:
         problem = f"all sizes but those of axis {axis} must be the same"
         raise ShapeError(problem, fix=_axis_fixes([x.shape for x in xs], at))
     return xs[0].cat(*xs[1:], dim=at)
+
+
+def stack(*xs: Tensor, axis: int = -1) -> Tensor:
+    """Put tensors of the same shape side by side on a new axis.
+
+    Shapes:
+        any number of (batch, ...) -> (batch, ..., inputs), or the new axis where it is given
+
+    Raises:
+        ShapeError: the shapes differ, or there is no such place for an axis.
+
+    Example:
+        >>> stack(Tensor([[1, 2]]), Tensor([[3, 4]])).tolist()
+        [[[1, 3], [2, 4]]]
+    """
+    _need_one(xs)
+    if len({x.shape for x in xs}) > 1:
+        problem = "all inputs must have the same shape"
+        raise ShapeError(problem, fix="concatenate(...) joins inputs whose sizes differ on one axis")
+    rank = len(xs[0].shape)
+    if not -rank - 1 <= axis <= rank:
+        problem = f"there is no place {axis} for a new axis: the inputs have {rank} axes"
+        raise ShapeError(problem, fix=f"choose one from {-rank - 1} to {rank}")
+    return xs[0].stack(*xs[1:], dim=axis % (rank + 1))
+
+
+def _need_one(xs: tuple[Tensor, ...]) -> None:
+    if not xs:
+        problem = "takes at least one input"
+        raise ShapeError(problem)
 
 
 def _axis_fixes(shapes: list[tuple[int, ...]], at: int) -> list[str]:
@@ -77,9 +105,7 @@ def _axis_fixes(shapes: list[tuple[int, ...]], at: int) -> list[str]:
 
 
 def _broadcastable(xs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    if not xs:
-        problem = "takes at least one input"
-        raise ShapeError(problem)
+    _need_one(xs)
     rank = max(len(x.shape) for x in xs)
     for axis in range(1, rank + 1):
         sizes = {x.shape[-axis] for x in xs if axis <= len(x.shape)} - {1}

@@ -1,54 +1,40 @@
 """Owns metrics: numbers that tell a person how good predictions are.
 
-Know nothing about training. Each takes ``(y_true, y_pred)`` and gives one number per sample; their mean is reported.
+Know nothing about training. Each takes ``(y_true, y_pred)`` and gives one number for all samples; in training it is
+pooled over the epoch, not averaged over batches. Called with options only, a metric is itself with these options:
+``fit(metrics=[metrics.top_k_categorical_accuracy(k=3)])``. They stand in files by subject.
 """
 
-from __future__ import annotations
+from axon_nb.functional.class_metrics import accuracy, confusion_matrix, top_k_categorical_accuracy
+from axon_nb.functional.count_metrics import (
+    f1,
+    false_negatives,
+    false_positives,
+    precision,
+    recall,
+    sensitivity,
+    specificity,
+    true_negatives,
+    true_positives,
+)
+from axon_nb.functional.curve_metrics import auc, r2
+from axon_nb.functional.losses import (
+    binary_cross_entropy,
+    categorical_cross_entropy,
+    cosine_similarity,
+    losses,
+    mean_absolute_error,
+    mean_squared_error,
+)
+from axon_nb.functional.metric import Metric, metric, metrics
 
-from collections.abc import Callable
-from typing import TypeVar
+__all__ = [
+    "Metric", "accuracy", "auc", "binary_cross_entropy", "categorical_cross_entropy", "confusion_matrix",
+    "cosine_similarity", "f1", "false_negatives", "false_positives", "mean_absolute_error", "mean_squared_error",
+    "metric", "metrics", "precision", "r2", "recall", "sensitivity", "specificity", "top_k_categorical_accuracy",
+    "true_negatives", "true_positives",
+]  # fmt: skip
 
-from tinygrad import Tensor
-
-from axon_nb.errors import DataError
-from axon_nb.functional.losses import binary_cross_entropy, categorical_cross_entropy, losses, mean_absolute_error
-from axon_nb.registry import Registry
-
-Metric = Callable[..., Tensor]
-F = TypeVar("F", bound=Metric)
-
-metrics: Registry[Metric] = Registry("metric")
-"""Metrics by name. A loss is one too."""
-
-
-def metric(function: F) -> F:
-    """Put a metric into the registry: ``fit(metrics=["name"])`` takes it from then on."""
-    metrics.add(function.__name__, function)
-    return function
-
-
-@metric
-def accuracy(y_true: Tensor, y_pred: Tensor) -> Tensor:
-    """Give 1 where the class is right and 0 where it is not.
-
-    Shapes:
-        y_true (batch, ...) of class numbers or (batch, ..., classes) one-hot, y_pred (batch, ..., classes)
-        -> (batch, ...). With one class, both are "yes" above 0.5.
-
-    Example:
-        >>> accuracy(Tensor([1, 0]), Tensor([[0.2, 0.8], [0.4, 0.6]])).tolist()
-        [1.0, 0.0]
-    """
-    if y_pred.shape[-1] == 1:
-        right = (y_pred > 0.5) == (y_true.reshape(y_pred.shape) > 0.5)
-        return right.squeeze(-1).cast("float32")
-    if y_true.shape == y_pred.shape:
-        y_true = y_true.argmax(-1)
-    elif y_true.shape not in (y_pred.shape[:-1], (*y_pred.shape[:-1], 1)):
-        problem = "the labels fit neither as class numbers nor as one-hot rows"
-        raise DataError(problem, got=f"labels {tuple(y_true.shape)}, output {tuple(y_pred.shape)}")
-    return (y_pred.argmax(-1) == y_true.reshape(y_pred.shape[:-1])).cast("float32")
-
-
-for _loss in (mean_absolute_error, losses["mean_squared_error"], binary_cross_entropy, categorical_cross_entropy):
-    metrics.add(_loss.__name__, _loss)
+for _name, _loss in losses.items():
+    metrics.add(_name, _loss)
+metrics.add("cosine_similarity", cosine_similarity)

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from tinygrad import Tensor
 
 from axon_nb.checks import expect
-from axon_nb.errors import ShapeError
+from axon_nb.errors import OptionError, ShapeError
 
 Size: TypeAlias = int | tuple[int, ...]
 PaddingValue: TypeAlias = str | int | Sequence[tuple[int, int]]
@@ -59,22 +59,89 @@ def pads(
         >>> pads("same", (28, 28), (3, 3), (2, 2), (1, 1))
         [(0, 1), (0, 1)]
     """
-    if padding == "valid":
-        return [(0, 0)] * len(sizes)
-    if isinstance(padding, int):
-        return [(padding, padding)] * len(sizes)
-    if padding == "same":
+    if isinstance(padding, str):
+        _check_word(padding)
+        if padding == "valid":
+            return [(0, 0)] * len(sizes)
         return [_same(n, k, s, d) for n, k, s, d in zip(sizes, kernel, strides, dilation, strict=True)]
-    if len(padding) != len(sizes):
-        problem = f"padding has {len(padding)} pairs and the input {len(sizes)} spatial axes"
-        raise ShapeError(problem, fix=f"give {len(sizes)} pairs (before, after)")
+    return pairs(padding, len(sizes))
+
+
+def pairs(padding: int | Sequence[tuple[int, int]], axes: int) -> list[tuple[int, int]]:
+    """Write padding that is given in cells as (before, after) for each spatial axis.
+
+    Raises:
+        ShapeError: there are more or fewer pairs than spatial axes.
+
+    Example:
+        >>> pairs(1, 2)
+        [(1, 1), (1, 1)]
+    """
+    if isinstance(padding, int):
+        return [(padding, padding)] * axes
+    if len(padding) != axes:
+        problem = f"padding has {len(padding)} pairs and the input {axes} spatial axes"
+        raise ShapeError(problem, fix=f"give {axes} pairs (before, after)")
     return [(int(pair[0]), int(pair[1])) for pair in padding]
+
+
+def _check_word(padding: str) -> None:
+    if padding not in ("valid", "same"):
+        problem = f"padding is 'valid', 'same', a number of cells or pairs of them, got {padding!r}"
+        raise OptionError(problem)
+
+
+def transposed_pads(
+    padding: PaddingValue, kernel: Sequence[int], strides: Sequence[int], dilation: Sequence[int]
+) -> list[tuple[int, int]]:
+    """Work out the cells cut off the result of a transposed convolution; fewer than none are added.
+
+    The result has (size - 1) * stride + span cells before that. ``"valid"`` keeps them all and adds up to
+    size * stride + max(span - stride, 0), as Keras does; ``"same"`` leaves size * stride.
+
+    Example:
+        >>> transposed_pads("same", (4, 1), (2, 2), (1, 1))
+        [(1, 1), (0, -1)]
+    """
+    if not isinstance(padding, str):
+        return pairs(padding, len(kernel))
+    _check_word(padding)
+    over = [(k - 1) * d + 1 - s for k, s, d in zip(kernel, strides, dilation, strict=True)]
+    return [(n // 2, n - n // 2) if padding == "same" and n > 0 else (0, min(n, 0)) for n in over]
+
+
+def spread(x: Tensor, steps: Sequence[int]) -> Tensor:
+    """Move the cells of the spatial axes apart and put zeros between them; channels are first.
+
+    Example:
+        >>> spread(Tensor([[[1.0, 2.0]]]), (3,)).tolist()
+        [[[1.0, 0.0, 0.0, 2.0]]]
+    """
+    if all(step == 1 for step in steps):
+        return x
+    sizes = x.shape[2:]
+    x = x.reshape(*x.shape[:2], *(n for size in sizes for n in (size, 1)))
+    x = x.pad((None, None, *(pair for step in steps for pair in (None, (0, step - 1)))))
+    x = x.reshape(*x.shape[:2], *(size * step for size, step in zip(sizes, steps, strict=True)))
+    return x.shrink((None, None, *((0, (size - 1) * step + 1) for size, step in zip(sizes, steps, strict=True))))
 
 
 def _same(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
     windows = -(-size // stride)
     total = max((windows - 1) * stride + (kernel - 1) * dilation + 1 - size, 0)
     return total // 2, total - total // 2
+
+
+def check_kernel(x: Tensor, kernel: Tensor) -> tuple[int, ...]:
+    """Check that a kernel has the spatial axes of an input with its channels first; return its window.
+
+    Raises:
+        ShapeError: it has more or fewer.
+    """
+    if len(kernel.shape) != len(x.shape):
+        problem = f"the kernel has {len(kernel.shape) - 2} spatial axes and the input {len(x.shape) - 2}"
+        raise ShapeError(problem)
+    return tuple(kernel.shape[2:])
 
 
 def check_window(

@@ -5,13 +5,19 @@ Know nothing about how a layer is traced or run.
 
 from axon_nb.layers import (
     activation,
+    attention,
     combine,
     convolution,
     dropout,
     linear,
     normalization,
     pooling,
+    recurrent,
     shape,
+    special,
 )
 
-__all__ = ["activation", "combine", "convolution", "dropout", "linear", "normalization", "pooling", "shape"]
+__all__ = [
+    "activation", "attention", "combine", "convolution", "dropout", "linear", "normalization", "pooling", "recurrent",
+    "shape", "special",
+]  # fmt: skip

@@ -8,7 +8,7 @@ from tinygrad import Tensor
 
 from axon_nb import functional
 from axon_nb.errors import GraphError
-from axon_nb.layer import Branches, Chain, Layer, Same, as_layer, combinator, layer
+from axon_nb.layer import Branches, Chain, Layer, Same, combinator, layer, need_layer
 from axon_nb.options import Axis
 
 
@@ -20,6 +20,8 @@ def add(*xs: Tensor) -> Tensor:
 
     Shapes:
         any number of the same shape (sizes of 1 are repeated) -> that shape
+
+    Source: https://hexdocs.pm/axon/Axon.html#add/3
 
     Example:
         >>> from axon_nb import dense, input
@@ -37,6 +39,8 @@ def subtract(*xs: Tensor) -> Tensor:
     Shapes:
         any number of the same shape (sizes of 1 are repeated) -> that shape
 
+    Source: https://hexdocs.pm/axon/Axon.html#subtract/3
+
     Example:
         >>> from axon_nb import input, subtract
         >>> subtract(input((None, 8)), input((None, 8))).output_shape
@@ -51,6 +55,8 @@ def multiply(*xs: Tensor) -> Tensor:
 
     Shapes:
         any number of the same shape (sizes of 1 are repeated) -> that shape
+
+    Source: https://hexdocs.pm/axon/Axon.html#multiply/3
 
     Example:
         >>> from axon_nb import dense, input, multiply
@@ -67,12 +73,33 @@ def concatenate(*xs: Tensor, axis: Axis = -1) -> Tensor:
     Shapes:
         any number of shapes that differ on ``axis`` only -> the same with the sizes on ``axis`` added
 
+    Source: https://hexdocs.pm/axon/Axon.html#concatenate/3
+
     Example:
         >>> from axon_nb import concatenate, input
         >>> ((input((None, 8)), input((None, 4))) | concatenate()).output_shape
         (None, 12)
     """
     return functional.concatenate(*xs, axis=axis)
+
+
+@layer(family="combine")
+def stack(*xs: Tensor, axis: Axis = -1) -> Tensor:
+    """Put inputs of the same shape side by side on a new axis; ``axis=1`` for one right after the batch.
+
+    The new axis is last, as in Axon's stack_columns (NumPy and PyTorch put it first, where the batch is).
+
+    Shapes:
+        any number of (batch, ...) -> (batch, ..., inputs), or the new axis where it is given
+
+    Source: https://numpy.org/doc/stable/reference/generated/numpy.stack.html
+
+    Example:
+        >>> from axon_nb import input, stack
+        >>> ((input((None, 8)), input((None, 8))) | stack(axis=1)).output_shape
+        (None, 2, 8)
+    """
+    return functional.stack(*xs, axis=axis)
 
 
 @combinator
@@ -105,12 +132,12 @@ def residual(*layers: Any, shortcut: Any = None) -> Layer:
         >>> (input((None, 8)) | residual(dense(32, "relu") | dense(8))).output_shape
         (None, 8)
     """
-    made = [_layer(one) for one in layers]
+    made = [need_layer(one) for one in layers]
     if not made:
         problem = "residual takes at least one layer"
         raise GraphError(problem, fix="residual(dense(8) | relu())")
     inner = made[0] if len(made) == 1 else Chain(*made)
-    bare = Same() if shortcut is None else _layer(shortcut)
+    bare = Same() if shortcut is None else need_layer(shortcut)
     return Branches((bare, inner), add())
 
 
@@ -126,16 +153,8 @@ def block(name: str, *layers: Any) -> Layer:
         >>> (input((None, 8)) | block("encoder", dense(4))).params
         {'encoder.dense_0.kernel': (8, 4), 'encoder.dense_0.bias': (4,)}
     """
-    made = [_layer(one) for one in layers]
+    made = [need_layer(one) for one in layers]
     if not made:
         problem = "block takes a name and at least one layer"
         raise GraphError(problem, fix='block("encoder", dense(8) | relu())')
     return Chain(*made, name=name)
-
-
-def _layer(value: Any) -> Layer:
-    made = as_layer(value)
-    if made is None:
-        problem = f"a {type(value).__name__} is not a layer"
-        raise GraphError(problem, got=repr(value))
-    return made

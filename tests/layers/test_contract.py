@@ -1,0 +1,234 @@
+"""What every registered layer must do. A new layer is tested by being declared: its docstring's example builds it."""
+
+import ast
+import contextlib
+import doctest
+
+import numpy as np
+import pytest
+from tinygrad import Context, Tensor
+
+import axon_nb as ax
+from axon_nb import options
+from axon_nb.compiled import Values, forward
+from axon_nb.errors import OptionError, ShapeError
+from axon_nb.layer import LayerType, registry
+
+LAYERS = {name: thing for name, thing in registry.items() if isinstance(thing, LayerType)}
+each_layer = pytest.mark.parametrize("name", LAYERS)
+
+
+@pytest.fixture(autouse=True)
+def _plain_kernels():
+    """Leave out tinygrad's optimisation of kernels, which takes most of the time here; other tests run with it."""
+    with Context(NOOPT=1):
+        yield
+
+
+OUT_OF_BOUNDS = {
+    options.Whole: lambda kind: ["three", 1.5, True, *([kind.minimum - 1] if kind.minimum is not None else [])],
+    options.Real: lambda kind: ["half", float("nan"), float("inf"), *_outside(kind)],
+    options.Flag: lambda kind: [1, "yes", None],
+    options.Choice: lambda kind: ["none of them", 3],
+    options.Size: lambda kind: [kind.minimum - 1, (), (3, kind.minimum - 1), "3", 1.5],
+    options.Paddings: lambda kind: [-1, "some", (1, 2), [(1,)], [(1, -1)], True],
+    options.Sizes: lambda kind: [0, (-1, -1), (2, 0), "3", (1.5,)],
+    options.Axes: lambda kind: ["last", 1.5, ()],
+    options.Margins: lambda kind: ["some", 1.5, [(1,)], [], True],
+    options.Numbers: lambda kind: ["one", float("nan"), [], [(1, 2), (3,)]],
+    options.Named: lambda kind: ["none of them", 3],
+    options.Drawn: lambda kind: ["none of them", float("nan"), (1, 2)],
+}
+"""Values that each kind of option refuses."""
+
+
+def _outside(kind):
+    bounds = ((kind.minimum, -1), (kind.maximum, 1), (kind.below, 0), (kind.above, 0))
+    return [bound + step for bound, step in bounds if bound is not None]
+
+
+def required(declaration):
+    return {o.name: o.type.example for o in declaration.options if o.required}
+
+
+def example_of(name):
+    """Return the model that the layer's docstring builds; of a docstring without one, the layer on a plain input."""
+    names = dict(registry)
+    examples = doctest.DocTestParser().get_examples(LAYERS[name].__doc__)
+    for example in examples if "input(" in LAYERS[name].__doc__ else ():  # else it shows the pure function
+        tree = ast.parse(example.source)
+        if not isinstance(tree.body[0], ast.Expr):
+            exec(example.source, names)
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call | ast.BinOp):
+                with contextlib.suppress(NameError):  # a part of a comprehension
+                    value = eval(compile(ast.Expression(node), name, "eval"), names)
+                    if isinstance(value, ax.Model) and any(one.op == name for one in value.nodes):
+                        return value
+    plain = ax.input((None, 3, 6), name="x")
+    made = LAYERS[name](**required(LAYERS[name].declaration))
+    return (plain, plain) | made if len(LAYERS[name].declaration.inputs) > 1 else plain | made
+
+
+def op_of(model, name):
+    return next(node for node in model.nodes if node.op == name)
+
+
+def concrete(model, batch):
+    """Put numbers for the sizes that are not known."""
+    return {
+        model.names[node]: (batch, *(d if isinstance(d, int) else 6 for d in node.options["shape"][1:]))
+        for node in model.inputs
+    }
+
+
+def run(model, shapes, *, training):
+    """Return the inputs, the weights and the output, as tensors not computed yet."""
+    rng = np.random.default_rng(0)
+    inputs = {
+        node: Tensor(_numbers(rng, shapes[model.names[node]], node.options["dtype"]), device="CPU")
+        for node in model.inputs
+    }
+    params = model.init(seed=0, **shapes)
+    values = Values({path: leaf.tensor for path, leaf in params.leaves.items()}, device="CPU")
+    return inputs, params, forward(model, values, inputs, training=training)
+
+
+def _numbers(rng, shape, dtype):
+    return rng.integers(0, 5, shape).astype(dtype) if "int" in dtype else rng.normal(size=shape).astype(dtype)
+
+
+def fits(planned, shape):
+    return len(planned) == len(shape) and all(
+        p == s or not isinstance(p, int) for p, s in zip(planned, shape, strict=True)
+    )
+
+
+@each_layer
+def test_the_planned_shape_is_the_executed_one(name):
+    model = example_of(name)
+    for batch, training in ((1, False), (3, True), (3, False), (1, True)):
+        shapes = concrete(model, batch)
+        _, _, y = run(model, shapes, training=training)
+        assert y.shape == model.compute_output_shape(**shapes)
+        assert fits(model.output_shape, y.shape)
+        if batch == 1:
+            assert y.numpy().shape == y.shape
+
+
+@each_layer
+def test_the_batch_may_be_unknown_or_named(name):
+    model = example_of(name)
+    shapes = concrete(model, 4)
+    known = model.compute_output_shape(**shapes)
+    for batch in (None, "batch"):
+        given = {key: (batch, *shape[1:]) for key, shape in shapes.items()}
+        assert model.compute_output_shape(**given) == (batch, *known[1:])
+
+
+@each_layer
+def test_gradients_are_finite(name):
+    model = example_of(name)
+    inputs, params, y = run(model, concrete(model, 2), training=True)
+    towards = [x for x in inputs.values() if x.is_floating_point()]
+    towards += [leaf.tensor for leaf in params.leaves.values() if leaf.kind == "trainable"]
+    gradients = (y * Tensor.arange(y.numel()).reshape(y.shape)).sum().gradient(*towards) if towards else []
+    assert [g.shape for g in gradients] == [t.shape for t in towards]
+    assert all(np.isfinite(g.numpy()).all() for g in gradients)
+    assert all(np.abs(g.numpy()).max() > 0 for g in gradients[-1:])
+
+
+@each_layer
+def test_the_same_seed_gives_the_same_numbers(name):
+    model = example_of(name)
+    shapes = concrete(model, 2)
+    params = model.init(seed=3, **shapes)
+    assert params == model.init(seed=3, **shapes)
+    rng = np.random.default_rng(0)
+    x = {
+        n.layer.name or model.names[n]: _numbers(rng, shapes[model.names[n]], n.options["dtype"]) for n in model.inputs
+    }
+    (first, after), (second, again) = (model.apply(params, x, mode="train", seed=5) for _ in range(2))
+    assert np.array_equal(first.numpy(), second.numpy())
+    assert after == again
+
+
+@each_layer
+def test_docs_say_what_it_does_its_shapes_and_give_an_example(name):
+    summary, *rest = LAYERS[name].__doc__.splitlines()
+    assert summary.endswith((".", ").")), "the summary is one sentence"
+    assert len(summary) <= 120
+    assert not rest or not rest[0].strip()
+    assert "Shapes:" in LAYERS[name].__doc__
+    assert "Example:" in LAYERS[name].__doc__
+    for option in LAYERS[name].declaration.options:
+        assert option.type.help, f"{option.name} needs a help text"
+        assert option.type.example is not None, f"{option.name} needs an example"
+        assert option.parse(option.type.example, name) is not None
+
+
+@each_layer
+def test_an_unknown_option_is_an_error_with_the_nearest_name(name):
+    for option in LAYERS[name].declaration.options:
+        with pytest.raises(
+            OptionError, match=rf"there is no {name} option '{option.name}s'\n  fix: did you mean .*'{option.name}'"
+        ):
+            LAYERS[name](**{f"{option.name}s": option.type.example})
+    with pytest.raises(OptionError, match=f"there is no {name} option 'zzz'"):
+        LAYERS[name](zzz=1)
+
+
+@each_layer
+def test_an_option_out_of_its_bounds_is_an_error_that_names_it(name):
+    declaration = LAYERS[name].declaration
+    for option in declaration.options:
+        for value in OUT_OF_BOUNDS[type(option.type)](option.type):
+            if value is None and option.optional:
+                continue
+            with pytest.raises(OptionError, match=rf"^{name}: {option.name}[: ]"):
+                LAYERS[name](**{**required(declaration), option.name: value})
+
+
+@each_layer
+def test_a_wrong_rank_is_an_error_that_names_the_layer(name):
+    model = example_of(name)
+    count = len(op_of(model, name).parents)
+    dtype = model.inputs[0].options["dtype"]
+    for rank in range(1, 8):
+        inputs = tuple(ax.input((None, *([4] * (rank - 1))), dtype=dtype) for _ in range(count))
+        layer = op_of(model, name).layer
+        built = inputs | layer if count > 1 else inputs[0] | layer
+        refusal = refusal_of(built)
+        if refusal is not None:
+            assert refusal.where.startswith(f"{name} '")
+            assert refusal.__cause__ is None, f"rank {rank}: said by tinygrad, not by us: {refusal}"
+
+
+def refusal_of(model):
+    try:
+        _ = model.output_shape
+    except ShapeError as error:
+        return error
+    return None
+
+
+@each_layer
+def test_its_repr_is_the_code_that_makes_it(name):
+    made = LAYERS[name](**required(LAYERS[name].declaration), name="mine")
+    variants = [made]
+    for option in LAYERS[name].declaration.options:
+        changed = LAYERS[name](**{**required(LAYERS[name].declaration), option.name: option.type.example})
+        variants.append(changed)
+        if changed.options[option.name] != option.default and not option.required:
+            assert f"{option.name}={option.type.example!r}" in repr(changed) or option.positional
+    for one in variants:
+        again = eval(repr(one), dict(registry))
+        assert repr(again) == repr(one)
+        assert again.options == one.options
+        assert again.name == one.name
+
+
+def test_out_of_bounds_values_are_known_for_every_kind_of_option():
+    kinds = {type(option.type) for layer in LAYERS.values() for option in layer.declaration.options}
+    assert kinds <= set(OUT_OF_BOUNDS)
