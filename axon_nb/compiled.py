@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import numpy as np
 from tinygrad import Tensor
 
 from axon_nb.data import as_inputs, batch_shapes
@@ -19,6 +18,7 @@ from axon_nb.engine import random as streams
 from axon_nb.errors import AxonError, OptionError, ParamsError, ShapeError, brief
 from axon_nb.functional.initializers import as_initializer
 from axon_nb.graph import Model, Node, leaves, map_leaves, verb, where
+from axon_nb.lazy import numpy as np
 from axon_nb.params import Leaf, Params, Path, check_fits, realize
 from axon_nb.scope import Scope
 from axon_nb.shapes import show, whole

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from tinygrad import Tensor
 
 from axon_nb.errors import DataError, ShapeError, unknown
 from axon_nb.graph import Model, Node
+from axon_nb.lazy import numpy as np
 from axon_nb.shapes import show
 
 

@@ -541,3 +541,11 @@ PairOrder = Annotated[
     Literal["halves", "neighbours"],
     Choice(words=("halves", "neighbours"), help="Which features are turned together.", example="neighbours"),
 ]
+RecurrentInitializer = Annotated[
+    str | float | Callable[..., Any] | None,
+    Drawn(
+        registry=initializers,
+        help="How the first recurrent kernel is drawn; as the kernel if not given.",
+        example="orthogonal",
+    ),
+]

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import numpy as np
 from tinygrad import Tensor
 
 from axon_nb.checks import dtype_name
 from axon_nb.engine import RUNTIME
 from axon_nb.errors import ParamsError, unknown
+from axon_nb.lazy import numpy as np
 from axon_nb.shapes import show
 
 Path = tuple[str, ...]

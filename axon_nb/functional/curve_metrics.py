@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 from tinygrad import Tensor
 
 from axon_nb.functional.count_metrics import Average
 from axon_nb.functional.logits import logits_of
 from axon_nb.functional.loss import wide
 from axon_nb.functional.metric import TINY, like, metric, yes_where
+from axon_nb.lazy import numpy as np
 
 _BINS = 512
 

@@ -12,14 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-import numpy as np
-
 from axon_nb.declaration import bind_options
 from axon_nb.errors import ShapeError
+from axon_nb.lazy import numpy as np
 from axon_nb.options import Real, initializers
 
 Shape = tuple[int, ...]
-Draw = Callable[..., np.ndarray]
+Draw = Callable[..., "np.ndarray"]
 Scale = Annotated[float, Real(minimum=0, help="How far the values spread.", example=0.02)]
 
 

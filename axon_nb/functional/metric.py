@@ -13,11 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
-import numpy as np
 from tinygrad import Tensor
 
 from axon_nb.errors import DataError, TrainingError, brief
 from axon_nb.functional.loss import configurable, losses, one_hot_like
+from axon_nb.lazy import numpy as np
 from axon_nb.registry import Registry
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tinygrad import Tensor
 
 from axon_nb import functional
@@ -18,6 +20,7 @@ from axon_nb.options import (
     ResizeMethod,
     SampleShape,
     ScaleFactor,
+    Sections,
     SomeAxes,
     Step,
     TargetSize,
@@ -195,3 +198,26 @@ def pixel_unshuffle(x: Tensor, downscale_factor: Factor, *, channels: Channels =
         (None, 64, 14, 14)
     """
     return functional.pixel_unshuffle(x, downscale_factor, channels=channels)
+
+
+def _parts(options: dict[str, Any]) -> int:
+    sections = options["sections"]
+    return sections if isinstance(sections, int) else len(sections)
+
+
+@layer(family="shape", outputs=_parts)
+def split(x: Tensor, sections: Sections, *, axis: Axis = -1) -> tuple[Tensor, ...]:
+    """Cut an axis into parts: a number of equal ones, or parts of the sizes that are given.
+
+    Shapes:
+        (batch, ..., cells) -> for each part (batch, ..., its cells), on the axis that is given
+
+    The parts are outputs of their own: unpack them, or pipe them into a layer that takes several.
+
+    Example:
+        >>> from axon_nb import input, multiply, split
+        >>> values, gates = input((None, 8)) | split(2)
+        >>> (input((None, 8)) | split(2) | multiply()).output_shape
+        (None, 4)
+    """
+    return functional.split(x, sections, axis)

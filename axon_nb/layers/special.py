@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from tinygrad import Tensor
 
 from axon_nb.errors import GraphError
 from axon_nb.functional import special as functional
 from axon_nb.layer import Branches, combinator, is_applicable, layer, need_layer
+from axon_nb.lazy import numpy as np
 from axon_nb.options import Token, Value
 from axon_nb.scope import Scope
 

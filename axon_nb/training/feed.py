@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from tinygrad import Tensor
 
 from axon_nb.data import as_inputs, as_numbers, batch_shapes, check_finite
 from axon_nb.engine import random as streams
 from axon_nb.errors import DataError, OptionError, brief
 from axon_nb.graph import Model, Node
+from axon_nb.lazy import numpy as np
 from axon_nb.shapes import show, whole
 
 Batch = tuple[dict[Node, Any], Any]

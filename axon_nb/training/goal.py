@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from tinygrad import Tensor
 
 from axon_nb.declaration import name_of
@@ -20,6 +19,7 @@ from axon_nb.errors import OptionError, brief
 from axon_nb.functional.losses import losses
 from axon_nb.functional.metric import Metric, as_metric, as_tensor, base_of, for_each, knows_samples
 from axon_nb.functional.metrics import metrics as known_metrics
+from axon_nb.lazy import numpy as np
 
 PerSample = Callable[[Tensor, Tensor], Tensor]
 """From labels and predictions to one number per sample, or one number for all."""

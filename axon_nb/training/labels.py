@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from axon_nb.data import as_numbers, check_finite
 from axon_nb.errors import DataError
 from axon_nb.functional.losses import losses
+from axon_nb.lazy import numpy as np
 from axon_nb.shapes import show
 
 _CLASSES = "categorical_cross_entropy"

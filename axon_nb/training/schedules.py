@@ -12,11 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-import numpy as np
 from tinygrad import Tensor, dtypes
 
 from axon_nb.declaration import bind_options
 from axon_nb.errors import OptionError
+from axon_nb.lazy import numpy as np
 from axon_nb.options import Flag, Real, Whole
 from axon_nb.registry import Registry
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 from tinygrad import Tensor
 
 from axon_nb.compiled import Values, as_tensor, forward
 from axon_nb.engine import RUNTIME, Program, upload
 from axon_nb.graph import Model, Node
+from axon_nb.lazy import numpy as np
 from axon_nb.params import Leaf, Params, realize
 from axon_nb.trace import trace
 from axon_nb.training.feed import filled

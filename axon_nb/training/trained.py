@@ -9,12 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from axon_nb.compiled import Compiled, map_tensors
 from axon_nb.data import as_inputs, batch_shapes
 from axon_nb.display.html import escape
 from axon_nb.graph import Model
+from axon_nb.lazy import numpy as np
 from axon_nb.params import Params
 from axon_nb.training.feed import check_batch_size, filled, host
 from axon_nb.training.independence import is_by_sample

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
 from tinygrad import Tensor, nn
 
 from axon_nb.engine import RUNTIME
 from axon_nb.errors import OptionError, ParamsError
+from axon_nb.lazy import numpy as np
 from axon_nb.training.schedules import rate_at
 
 _SAFE = 1e-6  # added to a norm that is divided by, as in PyTorch
