@@ -12,8 +12,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "axon_nb"
 
 LEVELS = (
-    "lazy", "errors", "shapes", "registry", "source", "checks", "options", "rows", "declaration", "scope", "layer",
-    "graph", "trace", "display", "functional", "layers", "engine", "params", "data", "compiled", "training",
+    "lazy", "errors", "shapes", "probes", "registry", "source", "checks", "options", "rows", "declaration", "scope",
+    "layer", "graph", "trace", "display", "functional", "layers", "engine", "params", "data", "compiled", "training",
     "magic", "widgets", "interop",
 )  # fmt: skip
 """Modules and packages, lowest first: imports point to what stands before. ``axon_nb/__init__.py`` is above all."""

@@ -128,6 +128,9 @@ TABLE = (
     Private("tinygrad.uop.ops.UOp.const", "a number in a kernel"),
     Private("tinygrad.uop.ops.UOp.placeholder", "memory of a kernel's own"),
     Private("tinygrad.uop.ops.Ops.RANGE", "tells a loop's counter"),
+    Private("tinygrad.uop.ops.Ops.DETACH", "taken out of a step"),
+    Private("tinygrad.uop.ops.Ops.CONTIGUOUS_BACKWARD", "taken out of a step"),
+    Private("tinygrad.uop.ops.graph_rewrite", "takes them out"),
     # random numbers
     Private(
         "tinygrad.Tensor._rand", "counted numbers from our own keys", ("key", "counter", "shape", "dtype", "contiguous")

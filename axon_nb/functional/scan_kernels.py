@@ -20,7 +20,7 @@ from tinygrad.mixin.gradient import compute_gradient
 from tinygrad.renderer import Estimates
 from tinygrad.uop.ops import AxisType, KernelInfo, Ops, PatternMatcher, UPat, graph_rewrite
 
-# What an activation notes for the gradient of tensors (detach) means nothing in a kernel, where that is written already.
+# What an activation notes for the gradient of tensors (detach) means nothing in a kernel: there it is written already.
 _WITHOUT_MARKS = PatternMatcher([(UPat((Ops.DETACH, Ops.CONTIGUOUS_BACKWARD), name="mark"), lambda mark: mark.src[0])])
 
 Step = Callable[[Sequence[Any], Sequence[Any], Sequence[Any]], tuple[Any, ...]]

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from tinygrad import Tensor
 
 from axon_nb import functional
@@ -14,6 +13,7 @@ from axon_nb.errors import GraphError, OptionError, brief
 from axon_nb.functional import window
 from axon_nb.functional.initializers import as_initializer
 from axon_nb.layer import Branches, Chain, Layer, Op, Same, Wiring, check_name, combinator, layer, need_layer, registry
+from axon_nb.lazy import numpy as np
 from axon_nb.options import (
     Activation,
     Axis,
@@ -22,6 +22,7 @@ from axon_nb.options import (
     KernelSize,
     Offset,
     Padding,
+    RecurrentInitializer,
     ReturnSequence,
     ReturnState,
     Strides,
@@ -54,7 +55,7 @@ def _returned(sequence: Tensor, states: tuple[Tensor, ...], *, all_steps: bool, 
 def rnn(
     scope: Scope, x: Tensor, units: Units, activation: Activation = "tanh", *, return_sequence: ReturnSequence = True,
     return_state: ReturnState = False, use_bias: UseBias = True, kernel_initializer: Initializer = "glorot_uniform",
-    recurrent_initializer: Initializer = "glorot_uniform", bias_initializer: Initializer = "zeros",
+    recurrent_initializer: RecurrentInitializer = None, bias_initializer: Initializer = "zeros",
     unroll: Unroll = False,
 ) -> Any:  # fmt: skip
     """Go through a sequence with a simple recurrent cell: each output is tanh(x @ kernel + last output @ recurrent).
@@ -85,7 +86,7 @@ def lstm(
     scope: Scope, x: Tensor, units: Units, activation: Activation = "tanh", gate: Activation = "sigmoid", *,
     return_sequence: ReturnSequence = True, return_state: ReturnState = False, use_bias: UseBias = True,
     forget_bias: Offset = 0.0, kernel_initializer: Initializer = "glorot_uniform",
-    recurrent_initializer: Initializer = "glorot_uniform", bias_initializer: Initializer = "zeros",
+    recurrent_initializer: RecurrentInitializer = None, bias_initializer: Initializer = "zeros",
     unroll: Unroll = False,
 ) -> Any:  # fmt: skip
     """Go through a sequence with a long short-term memory.
@@ -100,7 +101,7 @@ def lstm(
 
     It returns the sequence alone unless ``return_state``; Axon returns (sequence, (cell, hidden)). States begin at
     zero, as in PyTorch and Keras; Axon draws them at random. ``recurrent_initializer`` is for the recurrent kernel, as
-    in Keras; Axon's is for the states.
+    in Keras, and is ``kernel_initializer`` where it is not given; Axon's is for the states.
 
     Time is a loop inside one kernel, which compiles as fast for 1000 steps as for 10. With ``unroll`` each step is
     compiled by itself, which takes minutes from 50 steps on: it is for gradients of gradients, and happens by itself
@@ -126,7 +127,7 @@ def lstm(
 def gru(
     scope: Scope, x: Tensor, units: Units, activation: Activation = "tanh", gate: Activation = "sigmoid", *,
     return_sequence: ReturnSequence = True, return_state: ReturnState = False, use_bias: UseBias = True,
-    kernel_initializer: Initializer = "glorot_uniform", recurrent_initializer: Initializer = "glorot_uniform",
+    kernel_initializer: Initializer = "glorot_uniform", recurrent_initializer: RecurrentInitializer = None,
     bias_initializer: Initializer = "zeros", unroll: Unroll = False,
 ) -> Any:  # fmt: skip
     """Go through a sequence with a gated recurrent unit; the reset gate acts after the recurrent product.
@@ -165,7 +166,7 @@ def conv_lstm(
     padding: Padding = "same", *, activation: Activation = "tanh", gate: Activation = "sigmoid",
     return_sequence: ReturnSequence = True, return_state: ReturnState = False, use_bias: UseBias = True,
     forget_bias: Offset = 1.0, channels: Channels = "first", kernel_initializer: Initializer = "glorot_uniform",
-    recurrent_initializer: Initializer = "glorot_uniform", bias_initializer: Initializer = "zeros",
+    recurrent_initializer: RecurrentInitializer = None, bias_initializer: Initializer = "zeros",
     unroll: Unroll = False,
 ) -> Any:  # fmt: skip
     """Go through a sequence of maps with an LSTM whose products are convolutions.
@@ -193,7 +194,8 @@ def conv_lstm(
     size = window.per_axis(kernel_size, len(x.shape) - 3, "kernel_size")
     within = x.shape[2 if channels == "first" else -1]
     kernel = scope.param("kernel", (4 * units, within, *size), kernel_initializer)
-    recurrent = scope.param("recurrent_kernel", (4 * units, units, *size), recurrent_initializer)
+    draw = kernel_initializer if recurrent_initializer is None else recurrent_initializer
+    recurrent = scope.param("recurrent_kernel", (4 * units, units, *size), draw)
     bias = scope.param("bias", (4 * units,), bias_initializer) if use_bias else None
     sequence, states = functional.conv_lstm(
         x, kernel, recurrent, bias, strides=strides, padding=padding, activation=activation, gate=gate,
@@ -212,7 +214,8 @@ def _kernels(
     scope: Scope, within: int, units: int, gates: int, kernel_initializer: Any, recurrent_initializer: Any
 ) -> tuple[Tensor, Tensor]:
     kernel = scope.param("kernel", (within, gates * units), _EachGate(kernel_initializer, gates))
-    return kernel, scope.param("recurrent_kernel", (units, gates * units), _EachGate(recurrent_initializer, gates))
+    draw = _EachGate(kernel_initializer if recurrent_initializer is None else recurrent_initializer, gates)
+    return kernel, scope.param("recurrent_kernel", (units, gates * units), draw)
 
 
 @layer(family="recurrent")

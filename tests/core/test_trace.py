@@ -8,7 +8,8 @@ import pytest
 import axon_nb as ax
 from axon_nb import trace as tracing
 from axon_nb.errors import ShapeError, UnknownNameError
-from axon_nb.trace import make_probes, report, trace
+from axon_nb.probes import make_probes
+from axon_nb.trace import report, trace
 
 
 def shape_of(shape, layer, **options):

@@ -110,7 +110,7 @@ def test_an_error_of_the_users_data_comes_as_it_is_with_what_was_trained():
     ((np.full((8, 3), np.nan, "float32"), LINE), "input 'input_0' has 24 NaN values, the first in sample 0"),
     ((X[:, :2], LINE), r"the data for input 'input_0' does not fit: it takes \(None, 3\)\n  got: \(8, 2\)"),
     ((X, LINE[:5]), r"the data and the labels have different numbers of samples\n  got: 8 samples, labels \(5, 1\)"),
-    (X, r"a batch is a pair \(x, y\)\n  got: ndarray of shape \(8, 3\)\n  fix: for arrays write a tuple: fit\(\(x, y\), "),
+    (X, r"a batch is a pair \(x, y\)\n  got: ndarray of shape \(8, 3\)\n  fix: for arrays write a tuple: fit"),
 ])  # fmt: skip
 def test_a_bad_batch_after_good_ones(batch, words):
     class Batches:
@@ -141,21 +141,21 @@ def test_data_that_is_used_up():
 @pytest.mark.parametrize(("options", "error", "words"), [
     ({"data": [X, LINE]}, DataError, r"a batch is a pair \(x, y\)"),
     ({"data": (X, LINE, X)}, DataError, r"a batch is a pair \(x, y\)"),
-    ({"data": X}, DataError, r"training data is \(x, y\), or an iterable of such batches\n  got: ndarray of shape \(8, 3\)"),
+    ({"data": X}, DataError, r"training data is \(x, y\), or an iterable of such batches\n  got: ndarray of"),
     ({"data": {"x": X}}, DataError, r"training data is \(x, y\)"),
-    ({"data": ((x, x) for x in [X])}, DataError, "an iterator can be read only once, and training reads the data once per "),
+    ({"data": ((x, x) for x in [X])}, DataError, "an iterator can be read only once, and training reads the "),
     ({"data": (X, None)}, DataError, "the labels: these are not numbers"),
-    ({"loss": 3}, ax.AxonError, r"a loss is a name or a function of y_true and y_pred\n  got: 3\n  fix: by name there are: "),
+    ({"loss": 3}, ax.AxonError, r"a loss is a name or a function of y_true and y_pred\n  got: 3\n  fix: by name "),
     ({"loss": lambda y_true, y_pred: 3.0}, TrainingError, r"the loss must return a tensor\n  got: 3.0"),
-    ({"metrics": [lambda y_true, y_pred: None]}, TrainingError, r"metric 'function' must return a tensor\n  got: None"),
+    ({"metrics": [lambda y_true, y_pred: None]}, TrainingError, r"a metric must return a tensor\n  got: None"),
     ({"optimizer": 3}, ax.AxonError, r"an optimizer is a name or one of axon_nb.optimizers\n  got: 3"),
     ({"seed": "a"}, ax.AxonError, r"seed must be a whole number\n  got: 'a'"),
     ({"epochs": 1.5}, ax.AxonError, r"epochs must be a whole number of at least 1\n  got: 1.5"),
     ({"batch_size": True}, ax.AxonError, r"batch_size must be a whole number of at least 1\n  got: True"),
     ({"like": 3}, ax.AxonError, r"like takes params, or what fit returned\n  got: 3"),
     ({"validation": (X, LINE[:3])}, DataError, "the data and the labels have different numbers of samples"),
-    ({"loss": "binary_cross_entropy"}, DataError, r"the labels go from -\d.* to \d.* and binary_cross_entropy takes 0 \(no\) to 1 "),
-    ({"loss": "categorical_cross_entropy"}, DataError, "dense 'dense_0' .* has one output, and categorical_cross_entropy compares "),
+    ({"loss": "binary_cross_entropy"}, DataError, r"the labels go from -\d.* to \d.* and binary_cross_entropy takes "),
+    ({"loss": "categorical_cross_entropy"}, DataError, r"dense 'dense_0' \(.*\) has one output, and categorical_"),
 ])  # fmt: skip
 def test_what_is_refused_changes_nothing(options, error, words):
     start = MODEL.init(seed=3)

@@ -119,6 +119,6 @@ def test_a_plot_has_an_axis_per_number():
 
 def test_two_are_the_same_only_if_they_are_one():
     made = trained()
-    assert made == made  # noqa: PLR0124
+    assert made == made
     assert made != trained()
     assert isinstance(hash(made), int)
