@@ -76,7 +76,7 @@ def _draw(seed: int, path: Path, spec: ParamSpec, device: str) -> Tensor:
     place = f"the initializer of {'.'.join(path)}"
     try:
         values = as_initializer(spec.initializer)(spec.shape, streams.generator(seed, *path))
-        values = np.ascontiguousarray(values, dtype=np.float32)
+        values = np.asarray(values, dtype=np.float32, order="C")
     except AxonError as error:
         raise error.at(place) from None
     except Exception as error:
@@ -113,7 +113,6 @@ class RunScope(Scope):
         super().__init__(training=training)
         self._values = values
         self._path = path
-        self._draws = 0
 
     def param(self, name: str, shape: Sequence[int], initializer: Any = None, dtype: str = "float32") -> Any:
         if (*self._path, name) not in self._values.tensors:

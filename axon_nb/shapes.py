@@ -16,8 +16,6 @@ Dim: TypeAlias = int | str | None
 
 Shape: TypeAlias = tuple[Dim, ...]
 
-BATCH = "batch"
-
 
 def as_shape(value: object, *, what: str = "shape") -> Shape:
     """Check a shape a user wrote.
