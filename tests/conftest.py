@@ -10,6 +10,8 @@ HERE = str(Path(__file__).parent)
 if HERE not in sys.path:
     sys.path.insert(0, HERE)
 
+# `--doctest-modules` would import them, and they set tinygrad's environment for a process of their own.
+collect_ignore = ["benchmarks"]
 
 _STATUS = pytest.StashKey[int]()
 
