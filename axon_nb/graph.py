@@ -28,13 +28,28 @@ DTYPES = ("float32", "float16", "bfloat16", "float64", "int32", "int64", "int16"
 class Node:
     """A layer applied inside a model."""
 
-    __slots__ = ("key", "layer", "parents", "path")
+    __slots__ = ("frozen", "hooks", "key", "layer", "own_name", "parents", "path")
 
-    def __init__(self, layer: Op, parents: tuple[Node, ...], path: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, layer: Op, parents: tuple[Node, ...], path: tuple[str, ...] = (), *, own_name: str | None = None,
+        frozen: tuple[tuple[str, bool], ...] = (), hooks: tuple[Any, ...] = (),
+    ) -> None:  # fmt: skip
         self.key = next(_keys)
         self.layer = layer
         self.parents = parents
         self.path = path
+        self.own_name = own_name or layer.name
+        """Its name within its part, if it was given one: by ``name=``, or by surgery, which keeps names."""
+        self.frozen = frozen
+        """Rules on the layer's parameters, the last that matches holds: ``(("*", True), ("bias", False))``."""
+        self.hooks = hooks
+        """What is called when it runs: see ``Model.hook``."""
+
+    def altered(self, **changes: Any) -> Node:
+        """Copy the node, with other parents, another path, layer, name, rules or hooks."""
+        kept = {"layer": self.layer, "parents": self.parents, "path": self.path, "frozen": self.frozen}
+        own = {} if "layer" in changes else {"own_name": self.own_name}
+        return Node(**{**kept, **own, "hooks": self.hooks, **changes})
 
     @property
     def op(self) -> str:
@@ -208,7 +223,7 @@ class Model:
         try:
             names = self.names
         except GraphError:  # two of them are the same: a model that is wrong still has a repr
-            names = {node: node.layer.name or node.op for node in self.nodes}
+            names = {node: node.own_name or node.op for node in self.nodes}
         shown = [names[n] + (f" {_declared(n)}" if n.is_input else "") for n in self.nodes]
         limit = 6
         if len(shown) > limit:
@@ -323,9 +338,9 @@ def name_nodes(nodes: tuple[Node, ...]) -> dict[Node, str]:
         (node.path[:depth], part): None for node in nodes for depth, part in enumerate(node.path)
     }
     for node in nodes:
-        if node.layer.name and taken.setdefault((node.path, node.layer.name), node.layer) is not node.layer:
-            both = "two layers" if taken[node.path, node.layer.name] else "a layer and a part"
-            problem = f"there are {both} named {node.layer.name!r}"
+        if node.own_name and taken.setdefault((node.path, node.own_name), node.layer) is not node.layer:
+            both = "two layers" if taken[node.path, node.own_name] else "a layer and a part"
+            problem = f"there are {both} named {node.own_name!r}"
             raise GraphError(problem, where=where(node.layer), fix="give one of them another name=...")
     counts: Counter[tuple[tuple[str, ...], str]] = Counter()
     names: dict[Node, str] = {}
@@ -339,7 +354,7 @@ def name_nodes(nodes: tuple[Node, ...]) -> dict[Node, str]:
         if node.is_pick:
             first[node.layer] = names[node] = f"{names[node.parents[0]]}[{node.options['index']}]"
             continue
-        own = node.layer.name or _next_name(node, counts, taken)
+        own = node.own_name or _next_name(node, counts, taken)
         first[node.layer] = names[node] = ".".join((*node.path, own))
     return names
 
@@ -447,7 +462,10 @@ def _join(lefts: list[Model], right: Model) -> Model:
         names = ", ".join(right.names[node] for node in right.inputs)
         raise GraphError(problem, got=f"inputs: {names}", fix="pipe one model for each input: (a, b) | model")
     path = (right.name or f"part_{count}",)
-    bound = {node: Node(_again(node.layer), (value,), path) for node, value in zip(right.inputs, outputs, strict=True)}
+    bound = {
+        node: node.altered(layer=_again(node.layer), own_name=node.own_name, parents=(value,), path=path)
+        for node, value in zip(right.inputs, outputs, strict=True)
+    }
     return Model(_copy(right, path, bound), parts=count + 1)
 
 
@@ -469,7 +487,8 @@ def _copy(model: Model, path: tuple[str, ...], new: dict[Node, Node]) -> Structu
     for node in model.nodes:
         if node not in new:
             is_open = node.is_input and not node.parents
-            new[node] = node if is_open else Node(node.layer, tuple(new[p] for p in node.parents), path + node.path)
+            parents = tuple(new[p] for p in node.parents)
+            new[node] = node if is_open else node.altered(parents=parents, path=path + node.path)
     structure: Structure = map_leaves(model.outputs, new.__getitem__)
     return structure
 
