@@ -86,6 +86,10 @@ class DeviceError(AxonError, RuntimeError):
     """A device that is not there or does not work."""
 
 
+class FileError(AxonError):
+    """A file or text that cannot be read or written, is damaged, or is not one of ours."""
+
+
 class CellError(AxonError):
     """A ``%%axon`` cell that cannot be read."""
 

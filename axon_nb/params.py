@@ -5,15 +5,18 @@ Knows nothing about models or about how weights are drawn.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from pathlib import Path as FilePath
+from typing import Any, Literal
 
 from tinygrad import Tensor
 
 from axon_nb.checks import dtype_name
 from axon_nb.engine import RUNTIME
-from axon_nb.errors import ParamsError, unknown
+from axon_nb.errors import FileError, ParamsError, brief, unknown
+from axon_nb.files import Stored, read_file, write_file
 from axon_nb.lazy import numpy as np
 from axon_nb.shapes import show
 
@@ -136,6 +139,35 @@ class Params(Mapping[str, "Params | Tensor"]):
             realize([leaf.tensor for leaf in moved._leaves.values()])
         return moved
 
+    def save(self, path: str | os.PathLike[str]) -> FilePath:
+        """Write all tensors, with what each is for, into one safetensors file; returns where it stands.
+
+        The file is written whole or not at all. ``trained.save(path)`` keeps the model too.
+
+        Raises:
+            FileError: it cannot be written there.
+
+        Example:
+            >>> import tempfile
+            >>> from axon_nb import Params, dense, input
+            >>> params = (input((None, 3)) | dense(2)).init()
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     Params.load(params.save(f"{folder}/weights.safetensors")) == params
+            True
+        """
+        tensors, leaves = pack(self)
+        return write_file(path, tensors, {"kind": "params", "leaves": leaves})
+
+    @staticmethod
+    def load(path: str | os.PathLike[str], *, device: str | None = None) -> Params:
+        """Read what ``save`` wrote, or the weights of a saved model; nothing in the file is run.
+
+        Raises:
+            FileError: there is no such file, it is damaged, or holds no weights.
+        """
+        stored = read_file(path)
+        return unpack(stored, stored.content.get("leaves"), device)
+
     def __repr__(self) -> str:
         shown = [f"{'.'.join(path)} {show(tuple(leaf.tensor.shape))}" for path, leaf in self._leaves.items()]
         if not shown:
@@ -144,6 +176,49 @@ class Params(Mapping[str, "Params | Tensor"]):
         if len(shown) > limit:
             shown = [*shown[: limit - 1], f"... {len(shown) - limit + 1} more"]
         return f"<Params: {self.count:,} values, {self.nbytes:,} bytes: {', '.join(shown)}>"
+
+
+def pack(params: Params, prefix: str = "") -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
+    """Return params as a file has them: tensors by name, and JSON that says where each belongs and what it is for.
+
+    Args:
+        params: what is to be stored.
+        prefix: put before the tensors' names, so that one file may hold several sets.
+    """
+    tensors: dict[str, Tensor] = {}
+    leaves: list[dict[str, Any]] = []
+    for path, leaf in params.leaves.items():
+        name = prefix + ".".join(path)
+        while name in tensors:  # a name with a dot in it
+            name += "'"
+        tensors[name] = leaf.tensor
+        leaves.append({"path": list(path), "kind": leaf.kind, "tensor": name})
+    return tensors, leaves
+
+
+def unpack(stored: Stored, leaves: Any, device: str | None = None) -> Params:
+    """Make params of what ``pack`` returned, read from a file.
+
+    Raises:
+        FileError: the file says what cannot be, or lacks a tensor.
+    """
+    place = str(stored.path)
+    if not isinstance(leaves, list):
+        problem = "this file holds no weights"
+        raise FileError(problem, where=place, fix="params.save(path) writes them")
+    found: dict[Path, Leaf] = {}
+    for told in leaves:
+        match told:
+            case {
+                "path": [str(), *_] as path,
+                "kind": "trainable" | "frozen" | "state" as kind,
+                "tensor": str(name),
+            } if all(isinstance(part, str) for part in path) and tuple(path) not in found:
+                found[tuple(path)] = Leaf(stored.tensor(name, device), kind)
+            case _:
+                problem = "the file tells of a weight in a way that cannot be read"
+                raise FileError(problem, where=place, got=brief(told))
+    return Params(found)
 
 
 def realize(tensors: list[Tensor]) -> None:
@@ -172,4 +247,4 @@ def check_fits(params: Params, expected: Mapping[Path, tuple[tuple[int, ...], st
         raise ParamsError(problem, got="; ".join(parts), fix="make them with model.init(), or init(like=params)")
 
 
-__all__ = ["Kind", "Leaf", "Params", "Path", "check_fits", "dtype_name", "realize"]
+__all__ = ["Kind", "Leaf", "Params", "Path", "check_fits", "dtype_name", "pack", "realize", "unpack"]

@@ -13,8 +13,8 @@ PACKAGE = ROOT / "axon_nb"
 
 LEVELS = (
     "lazy", "errors", "shapes", "probes", "registry", "source", "checks", "options", "rows", "declaration", "scope",
-    "layer", "graph", "trace", "display", "functional", "layers", "engine", "params", "data", "compiled", "training",
-    "magic", "widgets", "interop",
+    "layer", "graph", "trace", "display", "functional", "layers", "engine", "files", "params", "data", "compiled",
+    "serialize", "training", "magic", "widgets", "interop",
 )  # fmt: skip
 """Modules and packages, lowest first: imports point to what stands before. ``axon_nb/__init__.py`` is above all."""
 

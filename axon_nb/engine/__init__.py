@@ -14,7 +14,7 @@ from axon_nb.engine.interrupt import uninterrupted
 from axon_nb.engine.lock import RUNTIME, exclusive
 from axon_nb.engine.program import Program
 from axon_nb.engine.random import generator, uniform, words
-from axon_nb.engine.transfer import upload
+from axon_nb.engine.transfer import from_bytes, to_bytes, upload
 
 __all__ = [
     "RUNTIME",
@@ -25,7 +25,9 @@ __all__ = [
     "default_device",
     "devices",
     "exclusive",
+    "from_bytes",
     "generator",
+    "to_bytes",
     "uniform",
     "uninterrupted",
     "upload",
