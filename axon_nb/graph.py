@@ -331,31 +331,36 @@ def _parents_first(roots: list[Node]) -> Iterator[Node]:
 def name_nodes(nodes: tuple[Node, ...]) -> dict[Node, str]:
     """Name nodes: ``dense_0``, ``dense_1`` by op and order in their part; a name of the layer's own goes first.
 
+    A further use of a layer is ``dense_0#2``. What has no weights to share is named by its place alone: one of several
+    outputs ``lstm_0[1]``, and the input of a part, which may stand there several times.
+
     Raises:
         GraphError: two different layers of one part have the same name, or a layer has the name of a part.
     """
-    taken: dict[tuple[tuple[str, ...], str], Op | None] = {
+    taken: dict[tuple[tuple[str, ...], str], Any] = {
         (node.path[:depth], part): None for node in nodes for depth, part in enumerate(node.path)
     }
     for node in nodes:
-        if node.own_name and taken.setdefault((node.path, node.own_name), node.layer) is not node.layer:
+        claim: Any = INPUT if node.is_input and node.parents else node.layer
+        if node.own_name and taken.setdefault((node.path, node.own_name), claim) is not claim:
             both = "two layers" if taken[node.path, node.own_name] else "a layer and a part"
             problem = f"there are {both} named {node.own_name!r}"
             raise GraphError(problem, where=where(node.layer), fix="give one of them another name=...")
     counts: Counter[tuple[tuple[str, ...], str]] = Counter()
     names: dict[Node, str] = {}
-    uses: Counter[Op] = Counter()
+    uses: Counter[Any] = Counter()
     first: dict[Op, str] = {}
     for node in nodes:
-        uses[node.layer] += 1
-        if uses[node.layer] > 1:
-            names[node] = f"{first[node.layer]}#{uses[node.layer]}"
-            continue
         if node.is_pick:
-            first[node.layer] = names[node] = f"{names[node.parents[0]]}[{node.options['index']}]"
-            continue
-        own = node.own_name or _next_name(node, counts, taken)
-        first[node.layer] = names[node] = ".".join((*node.path, own))
+            name = f"{names[node.parents[0]]}[{node.options['index']}]"
+        elif node.layer in first:
+            name = first[node.layer]
+        else:
+            name = ".".join((*node.path, node.own_name or _next_name(node, counts, taken)))
+            if not node.is_input:
+                first[node.layer] = name
+        uses[name] += 1
+        names[node] = name if uses[name] == 1 else f"{name}#{uses[name]}"
     return names
 
 
@@ -469,6 +474,36 @@ def _join(lefts: list[Model], right: Model) -> Model:
     return Model(_copy(right, path, bound), parts=count + 1)
 
 
+class Part(Layer):
+    """A model where a layer is expected: what reaches it is checked against its inputs' shapes, its layers are shared.
+
+    ``block("encoder", encoder)`` puts it under a name.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    def build(self, wiring: Any, *inputs: Any) -> Any:
+        expected = self.model.inputs
+        if len(inputs) != len(expected):
+            problem = f"{len(inputs)} outputs meet {len(expected)} inputs"
+            names = ", ".join(self.model.names[node] for node in expected)
+            raise GraphError(problem, got=f"inputs: {names}", fix="pipe one model for each input: (a, b) | model")
+        bound = {
+            node: node.altered(layer=_again(node.layer), own_name=node.own_name, parents=(value,), path=wiring.path)
+            for node, value in zip(expected, inputs, strict=True)
+        }
+        made = tuple(leaves(_copy(self.model, wiring.path, bound)))
+        return made if len(made) > 1 else made[0]
+
+    @property
+    def ops(self) -> Iterator[Op]:
+        return (node.layer for node in self.model.nodes if not node.is_input and not node.is_pick)
+
+    def __repr__(self) -> str:
+        return repr(self.model)
+
+
 def _again(op: Op) -> Op:
     """Make an input's layer anew: it has no weights to share, and would be named as a further use of the open input."""
     made = Op(op.declaration, op.options, op.name)
@@ -493,4 +528,4 @@ def _copy(model: Model, path: tuple[str, ...], new: dict[Node, Node]) -> Structu
     return structure
 
 
-__all__ = ["INPUT", "Model", "Node", "Structure", "compose", "input", "leaves", "map_leaves", "verb"]
+__all__ = ["INPUT", "PICK", "Model", "Node", "Part", "Structure", "compose", "input", "leaves", "map_leaves", "verb"]

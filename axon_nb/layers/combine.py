@@ -8,6 +8,7 @@ from tinygrad import Tensor
 
 from axon_nb import functional
 from axon_nb.errors import GraphError
+from axon_nb.graph import Model, Part
 from axon_nb.layer import Branches, Chain, Layer, Same, combinator, layer, need_layer
 from axon_nb.options import Axis
 
@@ -145,6 +146,8 @@ def residual(*layers: Any, shortcut: Any = None) -> Layer:
 def block(name: str, *layers: Any) -> Layer:
     """Join layers into one with a name; its parameters stand under that name.
 
+    A model among them is a part: what reaches it is checked against its ``input(...)``.
+
     Raises:
         GraphError: there are no layers, or one is not a layer.
 
@@ -153,7 +156,7 @@ def block(name: str, *layers: Any) -> Layer:
         >>> (input((None, 8)) | block("encoder", dense(4))).params
         {'encoder.dense_0.kernel': (8, 4), 'encoder.dense_0.bias': (4,)}
     """
-    made = [need_layer(one) for one in layers]
+    made = [Part(one) if isinstance(one, Model) else need_layer(one) for one in layers]
     if not made:
         problem = "block takes a name and at least one layer"
         raise GraphError(problem, fix='block("encoder", dense(8) | relu())')

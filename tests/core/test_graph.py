@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import axon_nb as ax
-from axon_nb.errors import GraphError, UnknownNameError
+from axon_nb.errors import GraphError, ShapeError, UnknownNameError
 
 X = ax.input((None, 4), name="x")
 
@@ -226,3 +226,28 @@ def test_a_deep_chain_of_shared_branches_is_visited_once_per_node():
         model = model + model
     assert len(model.nodes) == 201
     assert model.output_shape == (None, 4)
+
+
+def test_a_part_with_a_named_input_may_be_applied_twice():
+    part = (ax.input((None, 4), name="latent") | ax.dense(3)).named("g")
+    a, b = ax.input((None, 4)), ax.input((None, 4))
+    names = list((part(a) + part(b)).names.values())
+    assert names == ["input_0", "g.latent", "g.dense_0", "input_1", "g.latent#2", "g.dense_0#2", "add_0"]
+
+
+def test_outputs_of_a_layer_used_twice_are_named_by_their_use():
+    lstm = ax.lstm(3, return_state=True)
+    x = ax.input((None, 5, 4))
+    (_, h, _), (_, g, _) = x | lstm, x | lstm
+    assert [*(h + g).names.values()] == ["input_0", "lstm_0", "lstm_0[1]", "lstm_0#2", "lstm_0#2[1]", "add_0"]
+
+
+def test_a_block_takes_models_as_parts():
+    encoder = ax.input((None, 8), name="wide") | ax.dense(2)
+    model = ax.input((None, 8)) | ax.relu() | ax.block("encoder", encoder, ax.tanh)
+    assert list(model.names.values()) == ["input_0", "relu_0", "encoder.wide", "encoder.dense_0", "encoder.tanh_0"]
+    assert next(node.layer for node in model.nodes if node.op == "dense") is encoder.nodes[-1].layer
+    with pytest.raises(ShapeError, match=r"takes \(None, 8\)"):
+        _ = (ax.input((None, 9)) | ax.block("encoder", encoder)).output_shape
+    with pytest.raises(GraphError, match="2 outputs meet 1 inputs"):
+        (ax.input((None, 8)), ax.input((None, 8))) | ax.block("encoder", encoder)
