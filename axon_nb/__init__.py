@@ -8,6 +8,7 @@ from typing import Any
 from tinygrad import Tensor
 
 import axon_nb.display.views
+import axon_nb.insight
 import axon_nb.layers  # noqa: F401 - declares the built-in layers
 from axon_nb import functional
 from axon_nb.compiled import Compiled, build

@@ -5,6 +5,7 @@ Knows nothing about training.
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -156,8 +157,18 @@ class Values:
         return self.draws[path]
 
 
-def forward(model: Model, values: Values, inputs: Mapping[Node, Tensor], *, training: bool) -> Any:
+def forward(
+    model: Model, values: Values, inputs: Mapping[Node, Tensor], *, training: bool,
+    each: Callable[[Node, Tensor], Tensor] | None = None,
+) -> Any:  # fmt: skip
     """Run a model on tensors; returns tensors nested as the outputs are. Computes nothing yet.
+
+    Args:
+        model: the model.
+        values: its weights.
+        inputs: a tensor for each input.
+        training: the mode.
+        each: what to put in place of each tensor that a layer returns.
 
     Raises:
         AxonError: a layer refuses its input; names the layer.
@@ -173,6 +184,8 @@ def forward(model: Model, values: Values, inputs: Mapping[Node, Tensor], *, trai
         scope = RunScope(values, path_of(model, node), training=training)
         try:
             results[node] = call(node.layer, scope, given)
+            if each is not None:
+                results[node] = map_tensors(results[node], functools.partial(each, node))
         except AxonError as error:
             raise error.at(where(node.layer, model.names[node])) from None
         except Exception as error:

@@ -132,6 +132,18 @@ TABLE = (
     Private("tinygrad.uop.ops.Ops.DETACH", "taken out of a step"),
     Private("tinygrad.uop.ops.Ops.CONTIGUOUS_BACKWARD", "taken out of a step"),
     Private("tinygrad.uop.ops.graph_rewrite", "takes them out"),
+    # kernels written for devices that are not here
+    Private("tinygrad.codegen.do_to_program", "writes a kernel past the cache of programs", ("ast", "renderer")),
+    Private("tinygrad.helpers.ansistrip", "the name of a kernel without colours"),
+    Private("tinygrad.renderer.Renderer", "base of all renderers", ("target",)),
+    Private("tinygrad.renderer.Renderer.has_local", "whether a device has threads"),
+    Private("tinygrad.renderer.cstyle", "renderers of C, CUDA, Metal, OpenCL and HIP"),
+    Private("tinygrad.renderer.ptx.PTXRenderer", "writes PTX"),
+    Private("tinygrad.renderer.wgsl.WGSLRenderer", "writes WGSL"),
+    Private("tinygrad.uop.ops.Ops.SINK", "a kernel that is not written yet"),
+    Private("tinygrad.uop.ops.Ops.SOURCE", "the source of a kernel"),
+    Private("tinygrad.Tensor.linear_with_vars", "the kernels of a result"),
+    Private("tinygrad.helpers.NO_MEMORY_PLANNER", "each result in memory of its own, to tell what a kernel works on"),
     # random numbers
     Private(
         "tinygrad.Tensor._rand", "counted numbers from our own keys", ("key", "counter", "shape", "dtype", "contiguous")
