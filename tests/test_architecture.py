@@ -11,36 +11,36 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "axon_nb"
 
-LEVELS = """
-    lazy
-    errors
-    shapes
-    probes
-    registry
-    source
-    checks
-    options
-    rows
-    declaration
-    scope
-    layer
-    graph
-    trace
-    display
-    functional
-    layers
-    engine
-    files
-    params
-    data
-    compiled
-    serialize
-    training
-    insight
-    magic
-    widgets
-    interop
-""".split()
+LEVELS = (
+    "lazy",
+    "errors",
+    "shapes",
+    "probes",
+    "registry",
+    "source",
+    "checks",
+    "options",
+    "rows",
+    "declaration",
+    "scope",
+    "layer",
+    "graph",
+    "trace",
+    "display",
+    "functional",
+    "layers",
+    "engine",
+    "files",
+    "params",
+    "data",
+    "compiled",
+    "serialize",
+    "training",
+    "insight",
+    "magic",
+    "widgets",
+    "interop",
+)
 """Modules and packages, lowest first: imports point to what stands before. ``axon_nb/__init__.py`` is above all."""
 
 ONLY_IN = {
