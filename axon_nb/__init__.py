@@ -9,7 +9,8 @@ from tinygrad import Tensor
 
 import axon_nb.display.views
 import axon_nb.insight
-import axon_nb.layers  # noqa: F401 - declares the built-in layers
+import axon_nb.layers
+import axon_nb.surgery  # noqa: F401 - these add layers and verbs
 from axon_nb import functional
 from axon_nb.compiled import Compiled, build
 from axon_nb.engine.devices import devices

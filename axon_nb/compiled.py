@@ -20,7 +20,7 @@ from axon_nb.errors import AxonError, OptionError, ParamsError, ShapeError, brie
 from axon_nb.functional.initializers import as_initializer
 from axon_nb.graph import Model, Node, leaves, map_leaves, verb, where
 from axon_nb.lazy import numpy as np
-from axon_nb.params import Leaf, Params, Path, check_fits, realize
+from axon_nb.params import Carried, Leaf, Params, Path, check_fits, dtype_name, realize
 from axon_nb.scope import Scope
 from axon_nb.shapes import show, whole
 from axon_nb.source import here
@@ -36,8 +36,9 @@ def init(model: Model, /, seed: int = 0, like: Any = None, **shapes: Any) -> Par
     Args:
         model: the model.
         seed: any whole number.
-        like: weights to keep where name and shape fit (params, or what ``fit`` returned); what does not fit is drawn,
-            and a warning names it.
+        like: weights to keep where name, shape and kind of numbers fit (params, or what ``fit`` returned). What does
+            not fit is drawn; a warning says so, and ``params.carried`` of the result has all of it. Only values are
+            taken: what is frozen, the model says.
         **shapes: shapes of inputs that were declared without one.
 
     Raises:
@@ -55,16 +56,17 @@ def init(model: Model, /, seed: int = 0, like: Any = None, **shapes: Any) -> Par
 def draw(model: Model, seed: int, like: Any, shapes: Mapping[str, Any]) -> Params:
     """Draw first weights, as ``init`` does; inputs may be called anything."""
     _check_seed(seed)
-    specs = trace(model, dict(shapes)).check_known().params()
+    traced = trace(model, dict(shapes)).check_known()
+    specs, kinds = traced.params(), traced.kinds()
     device = default_device()
-    kept = _keep(like, specs, device) if like is not None else {}
+    kept, carried = _keep(like, specs, device) if like is not None else ({}, None)
     with RUNTIME:
         drawn = {
-            path: kept.get(path) or Leaf(_draw(seed, path, spec, device), "state" if spec.is_state else "trainable")
+            path: Leaf(kept[path] if path in kept else _draw(seed, path, spec, device), kinds[path])
             for path, spec in specs.items()
         }
         realize([leaf.tensor for leaf in drawn.values()])
-    return Params(drawn)
+    return Params(drawn, carried)
 
 
 def _check_seed(seed: Any) -> None:
@@ -90,21 +92,38 @@ def _draw(seed: int, path: Path, spec: ParamSpec, device: str) -> Tensor:
     return Tensor(values, dtype=spec.dtype, device=device).contiguous()
 
 
-def _keep(like: Any, specs: Mapping[Path, ParamSpec], device: str) -> dict[Path, Leaf]:
+def _keep(like: Any, specs: Mapping[Path, ParamSpec], device: str) -> tuple[dict[Path, Tensor], Carried]:
     params = getattr(like, "params", like)
     if not isinstance(params, Params):
         problem = "like takes params, or what fit returned"
         raise ParamsError(problem, got=brief(like))
     old = params.leaves
-    kept = {p: leaf for p, leaf in old.items() if p in specs and tuple(leaf.tensor.shape) == specs[p].shape}
-    dropped = [".".join(path) for path in old if path not in kept]
-    drawn = [".".join(path) for path in specs if path not in kept]
-    if dropped or drawn:
+    misfits = {path: _misfit(leaf.tensor, specs.get(path)) for path, leaf in old.items()}
+    kept = {path: leaf for path, leaf in old.items() if not misfits[path]}
+    carried = Carried(
+        kept=tuple(".".join(path) for path in kept),
+        dropped={".".join(path): why for path, why in misfits.items() if why},
+        drawn={".".join(path): misfits.get(path) or "is new" for path in specs if path not in kept},
+    )
+    if not carried.is_whole:
+        place = here()
+        dropped, drawn = carried.dropped, carried.drawn
         words = [f"dropped {', '.join(dropped)}"] * bool(dropped) + [f"drew {', '.join(drawn)}"] * bool(drawn)
         text = f"like: kept {len(kept)} of {len(specs)} parameters; {'; '.join(words)}"
-        place = here()
         warnings.warn_explicit(text, UserWarning, place.filename if place else "", place.line if place else 0)
-    return Params(kept).to(device).copy().leaves
+    copied = Params(kept).to(device).copy().leaves
+    return {path: leaf.tensor for path, leaf in copied.items()}, carried
+
+
+def _misfit(tensor: Tensor, spec: ParamSpec | None) -> str:
+    """Say why a weight cannot be kept; nothing where it can."""
+    if spec is None:
+        return "the model has none of that name"
+    if tuple(tensor.shape) != spec.shape:
+        return f"was {show(tuple(tensor.shape))} and is {show(spec.shape)}"
+    have = dtype_name(tensor.dtype)
+    alike = have == spec.dtype or ("float" in have and "float" in spec.dtype)
+    return "" if alike else f"was {have} and is {spec.dtype}"
 
 
 class RunScope(Scope):

@@ -9,6 +9,7 @@ import functools
 import itertools
 from collections import Counter
 from collections.abc import Callable, Container, Iterator
+from fnmatch import fnmatchcase
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 from axon_nb import shapes
@@ -32,7 +33,7 @@ class Node:
 
     def __init__(
         self, layer: Op, parents: tuple[Node, ...], path: tuple[str, ...] = (), *, own_name: str | None = None,
-        frozen: tuple[tuple[str, bool], ...] = (), hooks: tuple[Any, ...] = (),
+        frozen: Rules = (), hooks: tuple[Any, ...] = (),
     ) -> None:  # fmt: skip
         self.key = next(_keys)
         self.layer = layer
@@ -73,6 +74,21 @@ class Node:
 
     def __repr__(self) -> str:
         return f"<Node {self.layer!r}>"
+
+
+Rules: TypeAlias = tuple[tuple[str, bool], ...]
+"""Globs of a layer's parameters, and whether these are frozen."""
+
+
+def is_frozen(rules: Rules, name: str) -> bool:
+    """Tell whether a layer's rules freeze its parameter of that name: the last rule that fits holds.
+
+    Example:
+        >>> rules = (("*", True), ("bias", False))
+        >>> is_frozen(rules, "kernel"), is_frozen(rules, "bias")
+        (True, False)
+    """
+    return next((value for glob, value in reversed(rules) if fnmatchcase(name, glob)), False)
 
 
 Structure: TypeAlias = "Node | tuple[Structure, ...] | dict[str, Structure]"
@@ -139,6 +155,18 @@ class Model:
             first.setdefault(node.layer, node)
         return first
 
+    def is_frozen(self, layer: Op, name: str) -> bool:
+        """Tell whether training leaves a layer's parameter alone: one of the layer's nodes says so."""
+        return any(is_frozen(rules, name) for rules in self._frozen.get(layer, ()))
+
+    @functools.cached_property
+    def _frozen(self) -> dict[Op, set[Rules]]:
+        rules: dict[Op, set[Rules]] = {}
+        for node in self.nodes:
+            if node.frozen:
+                rules.setdefault(node.layer, set()).add(node.frozen)
+        return rules
+
     def named(self, name: str | None) -> Model:
         """Return the same model under a name: what its part is called when it is composed.
 
@@ -147,21 +175,9 @@ class Model:
         """
         return Model(self.outputs, name, parts=self._parts)
 
-    def find(self, name: str) -> Node:
-        """Find a node by its name.
-
-        Raises:
-            UnknownNameError: there is none of that name.
-        """
-        for node, known in self.names.items():
-            if known == name:
-                return node
-        msg = "node"
-        raise unknown(msg, name, self.names.values())
-
     def __axon_apply__(self, layer: Layer, models: tuple[Any, ...]) -> Model:
         inputs = [node for model in models for node in leaves(_need_model(model).outputs)]
-        return Model(layer.build(_Builder(()), *inputs))
+        return Model(layer.build(Builder(()), *inputs))
 
     def __iter__(self) -> Iterator[Model]:
         """Give a model for each output: ``sequence, state = x | lstm(8, return_state=True)``."""
@@ -256,7 +272,7 @@ def attribute(function: Callable[[Model], R]) -> Callable[[Model], R]:
     return function
 
 
-class _Builder:
+class Builder:
     """Makes nodes: the wiring by which layers become part of a model."""
 
     def __init__(self, path: tuple[str, ...]) -> None:
@@ -271,18 +287,23 @@ class _Builder:
             problem = f"takes {word} and got {len(inputs)}"
             raise GraphError(problem, where=where(op), fix=fix)
         node = Node(op, tuple(inputs), self.path)
-        outputs = op.declaration.outputs
-        count = 1 if outputs is None else outputs(op.options)
-        return node if count == 1 else tuple(Node(_pick(op, i), (node,), self.path) for i in range(count))
+        count = output_count(op)
+        return node if count == 1 else tuple(Node(pick(op, i), (node,), self.path) for i in range(count))
 
-    def inside(self, name: str) -> _Builder:
-        return _Builder((*self.path, name))
+    def inside(self, name: str) -> Builder:
+        return Builder((*self.path, name))
 
 
-def _pick(op: Op, index: int) -> Op:
+def pick(op: Op, index: int) -> Op:
     made = Op(PICK, {"index": index})
     made.source = op.source
     return made
+
+
+def output_count(op: Op) -> int:
+    """Count the tensors that a layer returns."""
+    outputs = op.declaration.outputs
+    return 1 if outputs is None else outputs(op.options)
 
 
 def where(op: Op, name: str | None = None) -> str:
@@ -340,7 +361,10 @@ def name_nodes(nodes: tuple[Node, ...]) -> dict[Node, str]:
     taken: dict[tuple[tuple[str, ...], str], Any] = {
         (node.path[:depth], part): None for node in nodes for depth, part in enumerate(node.path)
     }
+    owners: dict[Op, Node] = {}
     for node in nodes:
+        owners.setdefault(node.layer, node)
+    for node in owners.values():  # a further use is named after the first
         claim: Any = INPUT if node.is_input and node.parents else node.layer
         if node.own_name and taken.setdefault((node.path, node.own_name), claim) is not claim:
             both = "two layers" if taken[node.path, node.own_name] else "a layer and a part"
@@ -468,7 +492,7 @@ def _join(lefts: list[Model], right: Model) -> Model:
         raise GraphError(problem, got=f"inputs: {names}", fix="pipe one model for each input: (a, b) | model")
     path = (right.name or f"part_{count}",)
     bound = {
-        node: node.altered(layer=_again(node.layer), own_name=node.own_name, parents=(value,), path=path)
+        node: node.altered(layer=again(node.layer), own_name=node.own_name, parents=(value,), path=path)
         for node, value in zip(right.inputs, outputs, strict=True)
     }
     return Model(_copy(right, path, bound), parts=count + 1)
@@ -483,28 +507,28 @@ class Part(Layer):
     def __init__(self, model: Model) -> None:
         self.model = model
 
-    def build(self, wiring: Any, *inputs: Any) -> Any:
+    def build(self, wiring: Any, *inputs: Any) -> Any:  # noqa: D102
         expected = self.model.inputs
         if len(inputs) != len(expected):
             problem = f"{len(inputs)} outputs meet {len(expected)} inputs"
             names = ", ".join(self.model.names[node] for node in expected)
             raise GraphError(problem, got=f"inputs: {names}", fix="pipe one model for each input: (a, b) | model")
         bound = {
-            node: node.altered(layer=_again(node.layer), own_name=node.own_name, parents=(value,), path=wiring.path)
+            node: node.altered(layer=again(node.layer), own_name=node.own_name, parents=(value,), path=wiring.path)
             for node, value in zip(expected, inputs, strict=True)
         }
         made = tuple(leaves(_copy(self.model, wiring.path, bound)))
         return made if len(made) > 1 else made[0]
 
     @property
-    def ops(self) -> Iterator[Op]:
+    def ops(self) -> Iterator[Op]:  # noqa: D102
         return (node.layer for node in self.model.nodes if not node.is_input and not node.is_pick)
 
     def __repr__(self) -> str:
         return repr(self.model)
 
 
-def _again(op: Op) -> Op:
+def again(op: Op) -> Op:
     """Make an input's layer anew: it has no weights to share, and would be named as a further use of the open input."""
     made = Op(op.declaration, op.options, op.name)
     made.source = op.source

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
-from typing import Any, Literal
+from typing import Any
 
 from tinygrad import Tensor
 
@@ -18,10 +18,11 @@ from axon_nb.engine import RUNTIME
 from axon_nb.errors import FileError, ParamsError, brief, unknown
 from axon_nb.files import Stored, read_file, write_file
 from axon_nb.lazy import numpy as np
+from axon_nb.rows import ParamKind
 from axon_nb.shapes import show
 
 Path = tuple[str, ...]
-Kind = Literal["trainable", "frozen", "state"]
+Kind = ParamKind
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,34 @@ class Leaf:
 
     tensor: Tensor
     kind: Kind = "trainable"
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What ``init(like=...)`` did with the weights it was given: names, for what was not kept with the reason."""
+
+    kept: tuple[str, ...] = ()
+    dropped: Mapping[str, str] = field(default_factory=dict)
+    """Weights that were given and are not used."""
+    drawn: Mapping[str, str] = field(default_factory=dict)
+    """Weights of the new model that were drawn anew."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything was kept and nothing drawn."""
+        return not self.dropped and not self.drawn
+
+    def __str__(self) -> str:
+        lines = [f"kept {len(self.kept)} of {len(self.kept) + len(self.drawn)} parameters"]
+        for word, names in (("drawn anew", self.drawn), ("dropped", self.dropped)):
+            lines += [f"  {word}: {name}: {why}" for name, why in list(names.items())[:_LISTED]]
+            lines += [f"  {word}: and {len(names) - _LISTED} more"] * (len(names) > _LISTED)
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+_LISTED = 12
 
 
 class Params(Mapping[str, "Params | Tensor"]):
@@ -44,8 +73,10 @@ class Params(Mapping[str, "Params | Tensor"]):
         [0.0, 0.0]
     """
 
-    def __init__(self, leaves: Mapping[Path, Leaf]) -> None:
+    def __init__(self, leaves: Mapping[Path, Leaf], carried: Carried | None = None) -> None:
         self._leaves = dict(leaves)
+        self.carried = carried
+        """What became of the weights given to ``init(like=...)``; ``None`` where none were given."""
         for path in self._leaves:
             if not path:
                 problem = "a parameter needs a name"
@@ -124,6 +155,45 @@ class Params(Mapping[str, "Params | Tensor"]):
     def map(self, function: Callable[[Path, Leaf], Tensor]) -> Params:
         """Put other tensors in place of these; each keeps its kind."""
         return Params({path: replace(leaf, tensor=function(path, leaf)) for path, leaf in self._leaves.items()})
+
+    def rename(self, names: Mapping[str, str]) -> Params:
+        """Move weights to other names, as ``model.rename`` names its layers and parts: new by old.
+
+        Args:
+            names: the new name within its part by the full old one: ``{"encoder.dense_0": "first"}``.
+
+        Raises:
+            UnknownNameError: there is no layer, part or parameter of an old name.
+            ParamsError: two would have one name.
+
+        Example:
+            >>> from axon_nb import dense, input
+            >>> (input((None, 3)) | dense(2)).init().rename({"dense_0": "head"})
+            <Params: 8 values, 32 bytes: head.kernel (3, 2), head.bias (2,)>
+        """
+        for old in names:
+            if old not in self:
+                msg = "parameter or layer"
+                raise unknown(msg, old, [*self.flat, *self])
+        moved: dict[Path, Leaf] = {}
+        for path, leaf in self._leaves.items():
+            new = tuple(names.get(".".join(path[: depth + 1]), part) for depth, part in enumerate(path))
+            if new in moved:
+                problem = f"two parameters would be named {'.'.join(new)!r}"
+                raise ParamsError(problem)
+            moved[new] = leaf
+        return Params(moved)
+
+    def numpy(self) -> dict[str, Any]:
+        """Copy all values to NumPy arrays, nested as the names are.
+
+        Example:
+            >>> from axon_nb import dense, input
+            >>> (input((None, 3)) | dense(2)).init().numpy()["dense_0"]["bias"]
+            array([0., 0.], dtype=float32)
+        """
+        with RUNTIME:
+            return {name: one.numpy() for name, one in self.items()}
 
     def copy(self) -> Params:
         """Copy every tensor, so that training one does not change the other."""

@@ -10,6 +10,9 @@ from typing import Any, Literal
 
 from axon_nb.shapes import Shape
 
+ParamKind = Literal["trainable", "frozen", "state"]
+"""``state`` changes while training, by other rules than gradients: a running mean."""
+
 Status = Literal["ok", "failed", "pending"]
 """``failed``: the layer that does not fit. ``pending``: it comes after the failed one and was not tried."""
 
@@ -21,7 +24,7 @@ class ParamRow:
     name: str
     shape: tuple[int, ...]
     dtype: str
-    kind: Literal["trainable", "frozen", "state"]
+    kind: ParamKind
     count: int
     nbytes: int
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,7 +23,7 @@ from axon_nb.graph import Model, Node, attribute, leaves, map_leaves, verb, wher
 from axon_nb.layer import Op
 from axon_nb.options import Drawn, initializers
 from axon_nb.probes import Probes, make_probes, symbol
-from axon_nb.rows import ParamRow, Report, Row
+from axon_nb.rows import ParamKind, ParamRow, Report, Row
 from axon_nb.scope import Scope
 from axon_nb.shapes import Shape, as_shape, show
 
@@ -236,11 +236,19 @@ class Trace:
 
     def params(self) -> dict[tuple[str, ...], ParamSpec]:
         """List the declared parameters by path: part, layer, name."""
+        return {path: spec for path, (_, spec) in self.declared().items()}
+
+    def declared(self) -> dict[tuple[str, ...], tuple[Node, ParamSpec]]:
+        """List the declared parameters by path, with the first node of the layer that has them."""
         return {
-            (*path_of(self.model, node), spec.name): spec
+            (*path_of(self.model, node), spec.name): (node, spec)
             for node in self.model.owners.values()
             for spec in self.nodes[node].params
-        }  # fmt: skip
+        }
+
+    def kinds(self) -> dict[tuple[str, ...], ParamKind]:
+        """Say by path which parameters are trained, frozen, or state."""
+        return {path: kind_of(self.model, node, spec) for path, (node, spec) in self.declared().items()}
 
 
 def path_of(model: Model, node: Node) -> tuple[str, ...]:
@@ -497,20 +505,17 @@ def show_spec(known: NodeTrace) -> str:
     return show(known.shape) + dtype  # type: ignore[arg-type]
 
 
-def report(
-    model: Model, shapes: dict[str, Any] | None = None, frozen: Callable[[tuple[str, ...]], bool] | None = None
-) -> Report:
+def report(model: Model, shapes: dict[str, Any] | None = None) -> Report:
     """Make the rows of a model, for tables, diagrams and cards. What does not fit is told in the rows, not raised.
 
     Args:
         model: the model.
         shapes: shapes of inputs by name.
-        frozen: says for a parameter's path whether it is frozen.
     """
     traced = trace(model, shapes)
     keys = {node: index for index, node in enumerate(model.nodes)}
     ends = _output_names(model)
-    rows = tuple(_row(traced, node, keys, ends, frozen) for node in model.nodes)
+    rows = tuple(_row(traced, node, keys, ends) for node in model.nodes)
     return Report(model.name, rows, traced.error)
 
 
@@ -522,12 +527,9 @@ def _output_names(model: Model) -> dict[Node, str]:
     return {model.outputs: ""}
 
 
-def _row(
-    traced: Trace, node: Node, keys: dict[Node, int], ends: dict[Node, str], frozen: Callable[[Any], bool] | None
-) -> Row:
+def _row(traced: Trace, node: Node, keys: dict[Node, int], ends: dict[Node, str]) -> Row:
     model, known = traced.model, traced.nodes[node]
     owner = model.owners[node.layer]
-    path = path_of(model, node)
     return Row(
         key=keys[node],
         name=model.names[node],
@@ -538,7 +540,7 @@ def _row(
         shape=known.shape,
         dtype=known.dtype,
         options=_shown_options(node),
-        params=tuple(_param_row(spec, (*path, spec.name), frozen) for spec in known.params) if owner is node else (),
+        params=tuple(_param_row(spec, kind_of(model, node, spec)) for spec in known.params) if owner is node else (),
         shared_with=None if owner is node else model.names[owner],
         macs=known.macs,
         output=ends.get(node),
@@ -553,9 +555,13 @@ def _shown_options(node: Node) -> tuple[tuple[str, Any], ...]:
     return tuple(option for option in node.layer.declaration.shown(node.options) if option[0] != told)
 
 
-def _param_row(spec: ParamSpec, path: tuple[str, ...], frozen: Callable[[Any], bool] | None) -> ParamRow:
-    kind = "state" if spec.is_state else "frozen" if frozen is not None and frozen(path) else "trainable"
-    return ParamRow(spec.name, spec.shape, spec.dtype, kind, spec.count, spec.nbytes)  # type: ignore[arg-type]
+def kind_of(model: Model, node: Node, spec: ParamSpec) -> ParamKind:
+    """Say whether a layer's parameter is trained, frozen, or state."""
+    return "state" if spec.is_state else "frozen" if model.is_frozen(node.layer, spec.name) else "trainable"
+
+
+def _param_row(spec: ParamSpec, kind: ParamKind) -> ParamRow:
+    return ParamRow(spec.name, spec.shape, spec.dtype, kind, spec.count, spec.nbytes)
 
 
 @attribute

@@ -26,6 +26,7 @@ LEVELS = (
     "layer",
     "graph",
     "trace",
+    "surgery",
     "display",
     "functional",
     "layers",
