@@ -20,6 +20,7 @@ from axon_nb.graph import Model, compose, input
 from axon_nb.layer import Layer, layer, registry
 from axon_nb.params import Params
 from axon_nb.scope import Scope
+from axon_nb.serialize import from_json
 from axon_nb.training import Trained, fit, optimizers, progress, schedules
 
 __version__ = "0.1.0"
@@ -38,6 +39,7 @@ __all__ = [
     "compose",
     "devices",
     "fit",
+    "from_json",
     "functional",
     "initializers",
     "input",

@@ -295,6 +295,7 @@ class Builder:
 
 
 def pick(op: Op, index: int) -> Op:
+    """Make what stands for one of the several outputs of a layer."""
     made = Op(PICK, {"index": index})
     made.source = op.source
     return made

@@ -232,3 +232,11 @@ def test_its_repr_is_the_code_that_makes_it(name):
 def test_out_of_bounds_values_are_known_for_every_kind_of_option():
     kinds = {type(option.type) for layer in LAYERS.values() for option in layer.declaration.options}
     assert kinds <= set(OUT_OF_BOUNDS)
+
+
+@each_layer
+@pytest.mark.filterwarnings("ignore:code of your own")
+def test_it_comes_back_from_json(name):
+    model = example_of(name)
+    functions = {model.names[node]: node.layer.declaration.function for node in model.nodes if node.op == "function"}
+    assert ax.from_json(model.to_json(), custom=functions).equals(model)

@@ -1,0 +1,10 @@
+"""Owns models as data: JSON, ``%%axon`` text, equality, differences and costs.
+
+Knows nothing about notebooks or training.
+"""
+
+from axon_nb.serialize.equality import equals
+from axon_nb.serialize.reader import from_json
+from axon_nb.serialize.writer import to_json
+
+__all__ = ["equals", "from_json", "to_json"]
