@@ -60,7 +60,7 @@ def conv(
     cells = window.pads(padding, x.shape[2:], size, steps, apart)
     window.check_window(x.shape[2:], size, apart, cells)
     out = x.conv2d(kernel, bias, groups=groups, stride=steps, dilation=apart, padding=window.flat(cells))
-    return window.from_first(out, channels)
+    return window.from_first(window.apart(out), channels)
 
 
 def depthwise_conv(

@@ -29,10 +29,10 @@ def max_pool(
         [[[3.0, 5.0]]]
     """
     x, size, steps, apart, cells = _window(x, kernel_size, strides, padding, dilation, channels)
-    x = x.pad((None, None, *cells), value=x.dtype.min)
+    x = window.apart(x).pad((None, None, *cells), value=x.dtype.min)
     for axis in reversed(range(len(size))):  # rows of the window last, so that "first" is in reading order
         x = reduction.largest(x, axis + 2, size[axis], steps[axis], apart[axis])
-    return window.from_first(x, channels)
+    return window.from_first(window.apart(x), channels)
 
 
 def avg_pool(

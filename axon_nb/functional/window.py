@@ -30,6 +30,15 @@ def from_first(x: Tensor, channels: str) -> Tensor:
     return x if channels == "first" else x.permute(0, *range(2, x.ndim), 1)
 
 
+def apart(x: Tensor) -> Tensor:
+    """Compute a tensor and its gradient by kernels of their own.
+
+    Fused with a window's own sum, what came before is computed again for each of its cells: a small network's training
+    step took twenty times as long, and four times as long to compile.
+    """
+    return x.contiguous().contiguous_backward()
+
+
 def per_axis(size: Size, axes: int, what: str) -> tuple[int, ...]:
     """Write a size for each spatial axis.
 
