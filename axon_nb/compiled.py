@@ -16,7 +16,7 @@ from tinygrad import Tensor
 from axon_nb.data import as_inputs, batch_shapes
 from axon_nb.engine import RUNTIME, Program, as_device, default_device, upload
 from axon_nb.engine import random as streams
-from axon_nb.errors import AxonError, OptionError, ParamsError, ShapeError, brief
+from axon_nb.errors import AxonError, DataError, OptionError, ParamsError, ShapeError, brief
 from axon_nb.functional.initializers import as_initializer
 from axon_nb.graph import Model, Node, leaves, map_leaves, verb, where
 from axon_nb.lazy import numpy as np
@@ -192,11 +192,14 @@ def forward(
     Raises:
         AxonError: a layer refuses its input; names the layer.
     """
-    results: dict[Node, Any] = dict(inputs)
+    results: dict[Node, Any] = {**dict.fromkeys(model.inputs), **inputs}
     for node in model.nodes:
         if node in results:
             continue
-        given = [results[parent] for parent in node.parents]
+        given: list[Any] = [None if parent is None else results[parent] for parent in node.inputs]
+        if node.lacks(lambda one: results[one] is None):
+            results[node] = None
+            continue
         if node.is_input or node.is_pick:
             results[node] = given[0][node.options["index"]] if node.is_pick else given[0]
             continue
@@ -209,9 +212,25 @@ def forward(
             raise error.at(where(node.layer, model.names[node])) from None
         except Exception as error:
             place = where(node.layer, model.names[node])
-            got = ", ".join(str(tuple(one.shape)) for one in given)
+            got = ", ".join(str(tuple(one.shape)) for one in given if one is not None)
             raise ShapeError(str(error) or type(error).__name__, where=place, got=got) from error
+    _check_there(model, results)
     return map_leaves(model.outputs, results.__getitem__)
+
+
+def _check_there(model: Model, results: Mapping[Node, Any]) -> None:
+    """Check that all outputs have a value, and say which layer was the first to lack one.
+
+    Raises:
+        DataError: an output depends on an input that was left out.
+    """
+    if all(results[node] is not None for node in leaves(model.outputs)):
+        return
+    names = [repr(model.names[node]) for node in model.inputs if results[node] is None]
+    first = next(node for node in model.nodes if results[node] is None and not node.is_input)
+    problem = f"needs input {' and '.join(names)}, which was left out"
+    fix = "give data for it, or let or_else(value, other) choose another value before this layer"
+    raise DataError(problem, where=where(first.layer, model.names[first]), fix=fix)
 
 
 @verb
@@ -374,7 +393,7 @@ def _tensors(structure: Any) -> list[Tensor]:
 def _prepare(model: Model, params: Params, x: Any, device: str) -> tuple[dict[Node, Tensor], bool]:
     arrays = as_inputs(model, x)
     shapes = batch_shapes(model, arrays)
-    traced = trace(model, shapes).check()
+    traced = trace(model, shapes, set(model.inputs) - set(arrays)).check()
     check_fits(params, {path: (spec.shape, spec.dtype) for path, spec in traced.params().items()})
     wants_tensor = any(isinstance(value, Tensor) for value in arrays.values())
     tensors = {node: as_tensor(value, node.options["dtype"], device) for node, value in arrays.items()}

@@ -5,7 +5,7 @@ Knows nothing about running or training.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tinygrad import Tensor
@@ -19,6 +19,9 @@ from axon_nb.shapes import show
 def as_inputs(model: Model, x: Any) -> dict[Node, Any]:
     """Match data with a model's inputs: an array for the only input, or a dict by name, or a tuple in order.
 
+    Inputs that are containers take dicts and tuples: ``{"image": a, "meta": {"age": b}}``. An optional input is left
+    out, or ``None``: it is not in the result.
+
     Raises:
         DataError: an input is missing, or data is not numbers.
         UnknownNameError: there is no input of that name.
@@ -30,24 +33,62 @@ def as_inputs(model: Model, x: Any) -> dict[Node, Any]:
     """
     names = {model.names[node]: node for node in model.inputs}
     if isinstance(x, Mapping):
-        for name in x:
+        given = dict(_flat(_inside_container(x, names), names))
+        for name in given:
             if name not in names:
                 msg = "input"
                 raise unknown(msg, name, names)
-        given = dict(x)
     elif len(names) == 1:
         given = dict.fromkeys(names, x)
     elif isinstance(x, tuple) and len(x) == len(names):
         given = dict(zip(names, x, strict=True))
+    elif isinstance(x, tuple) and len(held := list(_held(x))) == len(names):
+        given = dict(zip(names, held, strict=True))
     else:
-        problem = f"the model has {len(names)} inputs: {', '.join(names)}"
-        example = ", ".join(f"{name!r}: ..." for name in names)
-        raise DataError(problem, got=_describe(x), fix=f"give a dict: {{{example}}}")
-    missing = [name for name in names if name not in given]
+        given = _to_the_one_needed(names, x)
+    left_out = [name for name in names if given.get(name) is None]
+    missing = [name for name in left_out if not names[name].options["optional"]]
     if missing:
         problem = f"no data for input {' and '.join(map(repr, missing))}"
         raise DataError(problem, fix=f"the inputs are: {', '.join(names)}")
-    return {node: as_numbers(given[name], f"input {name!r}") for name, node in names.items()}
+    return {node: as_numbers(given[name], f"input {name!r}") for name, node in names.items() if name not in left_out}
+
+
+def _to_the_one_needed(names: Mapping[str, Node], x: Any) -> dict[str, Any]:
+    """Give data that is not a dict to the only input that must be fed."""
+    needed = [name for name, node in names.items() if not node.options["optional"]]
+    if len(needed) == 1 and not isinstance(x, tuple):
+        return {needed[0]: x}
+    problem = f"the model has {len(names)} inputs{': ' if names else ''}{', '.join(names)}"
+    example = ", ".join(f"{name!r}: ..." for name in names)
+    raise DataError(problem, got=_describe(x), fix=f"give a dict: {{{example}}}")
+
+
+def _inside_container(x: Mapping[Any, Any], names: Mapping[str, Node]) -> Mapping[Any, Any]:
+    """Give data without the container's name, where all inputs are in one container, under that name."""
+    outer = {name.partition(".")[0] for name in names if "." in name}
+    is_bare = len(outer) == 1 and all("." in name for name in names) and not outer & set(x)
+    return {outer.pop(): x} if is_bare and not set(x) & set(names) else x
+
+
+def _flat(x: Any, names: Mapping[str, Node], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """List data by the names of inputs: what is in a container has the container's name in front."""
+    pairs = x.items() if isinstance(x, Mapping) else enumerate(x)
+    for key, value in pairs:
+        name = f"{prefix}{key}"
+        inner = any(known.startswith(f"{name}.") for known in names) and name not in names
+        if inner and isinstance(value, Mapping | tuple | list):
+            yield from _flat(value, names, f"{name}.")
+        else:
+            yield name, value
+
+
+def _held(x: Any) -> Iterator[Any]:
+    for part in x.values() if isinstance(x, Mapping) else x:
+        if isinstance(part, Mapping | tuple):
+            yield from _held(part)
+        else:
+            yield part
 
 
 def as_numbers(value: Any, what: str) -> Any:

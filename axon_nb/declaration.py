@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import functools
 import inspect
+import types
 import typing
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from tinygrad import Tensor
 
-from axon_nb.errors import AxonError, DeclarationError, OptionError, brief, unknown
+from axon_nb.errors import AxonError, DeclarationError, GraphError, OptionError, brief, unknown
 from axon_nb.options import Option, from_annotation
 
 _KINDS = inspect.Parameter
@@ -35,11 +36,42 @@ class Declaration:
     options: tuple[Option, ...]
     outputs: Callable[[dict[str, Any]], int] | None = None
     """Says for given options how many tensors it returns, where that is not always one."""
+    optional: frozenset[str] = frozenset()
+    """The inputs that may be left out: its function gets ``None`` for them."""
 
     @property
     def doc(self) -> str:
         """The function's docstring."""
         return inspect.getdoc(self.function) or ""
+
+    def needs(self, place: int) -> bool:
+        """Whether the input at a place must be there."""
+        return self.inputs[0 if self.variadic else place] not in self.optional
+
+    @property
+    def least(self) -> int:
+        """How many inputs it needs."""
+        return sum(name not in self.optional for name in self.inputs)
+
+    def place(self, inputs: Sequence[Any], named: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Put inputs, some of them given by name, at their places; ``None`` for those left out between them.
+
+        Raises:
+            GraphError: there is no input of a name, or it is given twice.
+        """
+        if not named:
+            return tuple(inputs)
+        placed = dict(enumerate(inputs))
+        for name, value in named.items():
+            if name not in self.inputs or self.variadic:
+                kind = f"{self.name} input"
+                raise unknown(kind, name, () if self.variadic else self.inputs, error=GraphError)
+            at = self.inputs.index(name)
+            if at in placed:
+                problem = f"input {name!r} is given twice"
+                raise GraphError(problem, where=self.name)
+            placed[at] = value
+        return tuple(placed.get(at) for at in range(max(placed) + 1))
 
     def option(self, name: str) -> Option:
         """Find an option by name.
@@ -119,8 +151,9 @@ def declare(
 ) -> Declaration:
     """Read a layer function.
 
-    Tensors are the parameters that have no annotation and no default, or are annotated as ``Tensor``; a first parameter
-    called ``scope`` is the Scope; all others are options.
+    Tensors are the parameters that have no annotation and no default, or are annotated as ``Tensor``; one annotated
+    ``Tensor | None = None`` is an input that may be left out. A first parameter called ``scope`` is the Scope; all
+    others are options.
 
     Raises:
         DeclarationError: it takes no tensor, or an argument that cannot be an option.
@@ -133,24 +166,55 @@ def declare(
     hints = _hints(function)
     scoped = bool(parameters) and parameters[0].name == "scope"
     tensors: list[str] = []
+    optional: set[str] = set()
     options: list[Option] = []
     variadic = False
     for parameter in parameters[scoped:]:
         annotation = hints.get(parameter.name, parameter.annotation)
         if parameter.kind is _KINDS.VAR_POSITIONAL:
+            _check_alone(tensors, name)
             variadic = True
             tensors.append(parameter.name)
+            optional |= {parameter.name} if _is_optional_tensor(annotation) else set()
         elif parameter.kind is _KINDS.VAR_KEYWORD:
             problem = f"layer {name!r} takes **{parameter.name}: name its options"
             raise DeclarationError(problem)
+        elif _is_optional_tensor(annotation):
+            _check_default(parameter, name)
+            _check_alone(tensors * variadic, name)
+            tensors.append(parameter.name)
+            optional.add(parameter.name)
         elif _is_tensor(parameter, annotation):
             tensors.append(parameter.name)
+            _check_order(parameter, tensors, optional, name)
         else:
             options.append(_with_checked_default(_option(parameter, annotation), name))
     if not tensors:
         problem = f"layer {name!r} takes no tensor"
         raise DeclarationError(problem, fix=f"def {name}(x, ...): give it an argument without annotation")
-    return Declaration(name, family, _with_hash(function), tuple(tensors), variadic, scoped, tuple(options), outputs)
+    return Declaration(
+        name, family, _with_hash(function), tuple(tensors), variadic, scoped, tuple(options), outputs,
+        frozenset(optional),
+    )  # fmt: skip
+
+
+def _check_default(parameter: inspect.Parameter, layer: str) -> None:
+    if parameter.default is not None:
+        problem = f"layer {layer!r}: the input {parameter.name!r} may be left out, and its default is not None"
+        raise DeclarationError(problem, fix=f"{parameter.name}: Tensor | None = None")
+
+
+def _check_alone(others: list[str], layer: str) -> None:
+    if others:
+        problem = f"layer {layer!r} takes any number of inputs, and others beside them"
+        raise DeclarationError(problem, fix="write *xs alone, or name all inputs")
+
+
+def _check_order(parameter: inspect.Parameter, tensors: list[str], optional: set[str], layer: str) -> None:
+    before = [name for name in tensors if name in optional]
+    if before:
+        problem = f"layer {layer!r}: the input {parameter.name!r} stands after {before[0]!r}, which may be left out"
+        raise DeclarationError(problem, fix="write the inputs that may be left out last")
 
 
 def plain(function: Callable[..., Any]) -> Declaration:
@@ -159,11 +223,14 @@ def plain(function: Callable[..., Any]) -> Declaration:
         parameters = _parameters(function, "function")
     except DeclarationError:
         parameters = []  # written in C
-    names = [p.name for p in parameters if p.default is _KINDS.empty and p.kind in _POSITIONAL]
+    hints = _hints(function)
+    optional = frozenset(p.name for p in parameters if p.default is None and _is_optional_tensor(hints.get(p.name)))
+    names = [p.name for p in parameters if p.kind in _POSITIONAL and p.default is _KINDS.empty]
+    names += [p.name for p in parameters if p.name in optional]
     variadic = any(p.kind is _KINDS.VAR_POSITIONAL for p in parameters)
     scoped = names[:1] == ["scope"]
     inputs = tuple(names[scoped:]) or ("x",)
-    return Declaration(name_of(function), "custom", _with_hash(function), inputs, variadic, scoped, ())
+    return Declaration(name_of(function), "custom", _with_hash(function), inputs, variadic, scoped, (), None, optional)
 
 
 _POSITIONAL = (_KINDS.POSITIONAL_ONLY, _KINDS.POSITIONAL_OR_KEYWORD)
@@ -194,13 +261,26 @@ def _parameters(function: Callable[..., Any], name: str) -> list[inspect.Paramet
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    function = _written(function)
+    if not inspect.isroutine(function):
+        return {}  # written in C, without annotations
     try:
         return typing.get_type_hints(function, include_extras=True)
     except NameError as error:
         problem = f"an annotation of layer {name_of(function)!r} names what does not exist: {error}"
         raise DeclarationError(problem) from error
-    except TypeError:
-        return {}  # an object with __call__ or a partial has no annotations of its own
+    except (TypeError, SyntaxError) as error:
+        problem = f"an annotation of layer {name_of(function)!r} is not one: {error}"
+        raise DeclarationError(problem) from error
+
+
+def _written(function: Any) -> Any:
+    """Find the function that somebody wrote, where the annotations stand, of a partial or an object with a call."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    if inspect.isroutine(function) or isinstance(function, type):
+        return function
+    return getattr(type(function), "__call__", function)  # noqa: B004 - not whether it can be called
 
 
 def _with_checked_default(option: Option, layer: str) -> Option:
@@ -217,6 +297,17 @@ def _is_tensor(parameter: inspect.Parameter, annotation: Any) -> bool:
     if annotation is _KINDS.empty:
         return parameter.default is _KINDS.empty
     return isinstance(annotation, type) and issubclass(annotation, Tensor)
+
+
+def _is_optional_tensor(annotation: Any) -> bool:
+    """Whether an annotation is ``Tensor | None``."""
+    members = typing.get_args(annotation) if _is_union(annotation) else ()
+    rest = [member for member in members if member is not type(None)]
+    return len(rest) == 1 < len(members) and isinstance(rest[0], type) and issubclass(rest[0], Tensor)
+
+
+def _is_union(annotation: Any) -> bool:
+    return isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union
 
 
 def _option(parameter: inspect.Parameter, annotation: Any) -> Option:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections import Counter
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from fnmatch import fnmatchcase
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
@@ -27,17 +27,24 @@ DTYPES = ("float32", "float16", "bfloat16", "float64", "int32", "int64", "int16"
 
 
 class Node:
-    """A layer applied inside a model."""
+    """A layer applied inside a model.
 
-    __slots__ = ("frozen", "hooks", "key", "layer", "own_name", "parents", "path")
+    ``inputs`` are what it reads, in the order of its declaration's inputs, ``None`` for one that is left out; the last
+    ones that are left out are not listed. ``parents`` are those that are there.
+    """
+
+    __slots__ = ("frozen", "hooks", "inputs", "key", "layer", "own_name", "parents", "path")
 
     def __init__(
-        self, layer: Op, parents: tuple[Node, ...], path: tuple[str, ...] = (), *, own_name: str | None = None,
+        self, layer: Op, inputs: Iterable[Node | None], path: tuple[str, ...] = (), *, own_name: str | None = None,
         frozen: Rules = (), hooks: tuple[Any, ...] = (),
     ) -> None:  # fmt: skip
         self.key = next(_keys)
         self.layer = layer
-        self.parents = parents
+        self.inputs = tuple(inputs)
+        while self.inputs and self.inputs[-1] is None:
+            self.inputs = self.inputs[:-1]
+        self.parents: tuple[Node, ...] = tuple(node for node in self.inputs if node is not None)
         self.path = path
         self.own_name = own_name or layer.name
         """Its name within its part, if it was given one: by ``name=``, or by surgery, which keeps names."""
@@ -47,10 +54,36 @@ class Node:
         """What is called when it runs: see ``Model.hook``."""
 
     def altered(self, **changes: Any) -> Node:
-        """Copy the node, with other parents, another path, layer, name, rules or hooks."""
-        kept = {"layer": self.layer, "parents": self.parents, "path": self.path, "frozen": self.frozen}
+        """Copy the node, with other inputs or parents, another path, layer, name, rules or hooks.
+
+        As many parents as it has stand at the places of those that it has.
+        """
+        if "parents" in changes:
+            changes["inputs"] = self.placed(tuple(changes.pop("parents")))
+        kept = {"layer": self.layer, "inputs": self.inputs, "path": self.path, "frozen": self.frozen}
         own = {} if "layer" in changes else {"own_name": self.own_name}
         return Node(**{**kept, **own, "hooks": self.hooks, **changes})
+
+    def placed(self, parents: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Put what stands for its parents at their places, ``None`` at those of inputs that are left out."""
+        if len(parents) != len(self.parents):
+            return parents
+        rest = iter(parents)
+        return tuple(None if one is None else next(rest) for one in self.inputs)
+
+    def lacks(self, is_missing: Callable[[Node], bool]) -> bool:
+        """Whether it has no value: an input that it needs is missing, or all that it could have."""
+        missing = [is_missing(node) for node in self.parents]
+        if not any(missing):
+            return False
+        needs = self.layer.declaration.needs
+        return all(missing) or self.is_input or any(
+            node is not None and needs(place) and is_missing(node) for place, node in enumerate(self.inputs)
+        )  # fmt: skip
+
+    def over(self, new: Callable[[Node], Node], **changes: Any) -> Node:
+        """Copy the node over other parents, each at the place of the one that it stands for."""
+        return self.altered(inputs=tuple(one and new(one) for one in self.inputs), **changes)
 
     @property
     def op(self) -> str:
@@ -176,7 +209,9 @@ class Model:
         return Model(self.outputs, name, parts=self._parts)
 
     def __axon_apply__(self, layer: Layer, models: tuple[Any, ...]) -> Model:
-        inputs = [node for model in models for node in leaves(_need_model(model).outputs)]
+        inputs: list[Node | None] = []
+        for model in models:
+            inputs += [None] if model is None else leaves(_need_model(model).outputs)
         return Model(layer.build(Builder(()), *inputs))
 
     def __iter__(self) -> Iterator[Model]:
@@ -197,7 +232,7 @@ class Model:
         raise unknown("output", key, map(str, known), error=GraphError)  # noqa: EM101 - the kind, not the message
 
     def __or__(self, other: object) -> Model:
-        if isinstance(other, Model):
+        if isinstance(other, Model) and not isinstance(other, Source):
             return compose(self, other)
         layer = as_layer(other)
         if layer is None:
@@ -217,22 +252,22 @@ class Model:
         """Apply this model to others, as a layer is applied."""
         return _join([_need_model(one) for one in unnested(inputs)], self)
 
-    def __add__(self, other: object) -> Model:
+    def __add__(self, other: object) -> Any:
         return _arithmetic("add", self, other)
 
-    def __radd__(self, other: object) -> Model:
+    def __radd__(self, other: object) -> Any:
         return _arithmetic("add", self, other)
 
-    def __sub__(self, other: object) -> Model:
+    def __sub__(self, other: object) -> Any:
         return _arithmetic("subtract", self, other)
 
-    def __rsub__(self, other: object) -> Model:
+    def __rsub__(self, other: object) -> Any:
         return _arithmetic("subtract", self, other)
 
-    def __mul__(self, other: object) -> Model:
+    def __mul__(self, other: object) -> Any:
         return _arithmetic("multiply", self, other)
 
-    def __rmul__(self, other: object) -> Model:
+    def __rmul__(self, other: object) -> Any:
         return _arithmetic("multiply", self, other)
 
     def __repr__(self) -> str:
@@ -254,6 +289,17 @@ class Model:
             return getattr(self, "output_shape", None)
         except AxonError:
             return None  # a model that does not fit still has a repr
+
+
+class Source(Model):
+    """A model of one layer that needs no input: a constant. Among layers without input it is that layer."""
+
+    def __init__(self, layer: Layer) -> None:
+        super().__init__(layer.build(Builder(())))
+        self.layer = layer
+
+    def __axon_layer__(self) -> Layer:
+        return self.layer
 
 
 def verb(function: Callable[P, R]) -> Callable[P, R]:
@@ -278,20 +324,31 @@ class Builder:
     def __init__(self, path: tuple[str, ...]) -> None:
         self.path = path
 
-    def apply(self, op: Op, inputs: tuple[Node, ...]) -> Node | tuple[Node, ...]:
-        takes = len(op.declaration.inputs)
-        if len(inputs) != takes and not op.declaration.variadic:
-            word = "one input" if takes == 1 else f"{takes} inputs"
-            pipe = f"({', '.join('abcdef'[:takes])}) | {op!r}"
-            fix = "join them first: (a, b) | concatenate()" if takes == 1 else pipe
-            problem = f"takes {word} and got {len(inputs)}"
-            raise GraphError(problem, where=where(op), fix=fix)
+    def apply(self, op: Op, inputs: tuple[Node | None, ...]) -> Node | tuple[Node, ...]:
+        _check_count(op, inputs)
         node = Node(op, tuple(inputs), self.path)
         count = output_count(op)
         return node if count == 1 else tuple(Node(pick(op, i), (node,), self.path) for i in range(count))
 
     def inside(self, name: str) -> Builder:
         return Builder((*self.path, name))
+
+
+def _check_count(op: Op, inputs: tuple[Node | None, ...]) -> None:
+    known = op.declaration
+    takes, least = len(known.inputs), known.least
+    if not known.variadic and not least <= len(inputs) <= takes:
+        word = "one input" if takes == 1 else f"{takes} inputs" if least == takes else f"{least} to {takes} inputs"
+        pipe = f"({', '.join('abcdef'[:takes])}) | {op!r}"
+        named = f"by name: {op!r}({', '.join((*known.inputs[:least], *(f'{n}={n}' for n in known.inputs[least:])))})"
+        fix = "join them first: (a, b) | concatenate()" if takes == 1 else pipe if least == takes else named
+        problem = f"takes {word} and got {len(inputs)}"
+        raise GraphError(problem, where=where(op), fix=fix)
+    for place, node in enumerate(inputs):
+        if node is None and known.needs(place):
+            name = known.inputs[0 if known.variadic else place]
+            problem = f"its input {name!r} cannot be left out"
+            raise GraphError(problem, where=where(op))
 
 
 def pick(op: Op, index: int) -> Op:
@@ -320,10 +377,12 @@ def _need_model(value: object) -> Model:
     raise GraphError(problem, got=brief(value), fix="begin with input(...), or call model.predict(params, x)")
 
 
-def _arithmetic(op: str, left: Model, right: object) -> Model:
+def _arithmetic(op: str, left: Model, right: object) -> Any:
     if isinstance(right, Model):
         made: Model = registry[op](left, right)
         return made
+    if as_layer(right) is not None and isinstance(left, Source):
+        return registry[op](left.layer, right)
     if as_layer(right) is not None:
         raise mixed(left)
     problem = f"{op} joins models, and {article(type(right).__name__)} is none"
@@ -438,10 +497,12 @@ def input(shape: Any = None, *, name: str | None = None, dtype: str = "float32",
 
     Args:
         shape: with the batch axis first; ``None`` for a size that is not known, a name (``"time"``) for one that is the
-            same wherever the name stands. Without a shape, the model's shapes are known when it is given data.
+            same wherever the name stands. Without a shape, the model's shapes are known when it is given data. A dict
+            or tuple of shapes makes a container: a model with an output for each, ``x["left"]``.
         name: what the input is called in ``fit`` and ``predict``, and in the table.
         dtype: kind of numbers it takes, ``"int32"`` for class or word numbers.
-        optional: whether it may be left out.
+        optional: whether it may be left out when the model is fed. A layer that needs it then has no value either, nor
+            has what needs that layer, up to ``or_else`` or to an input of a layer that may be left out (a mask).
 
     Raises:
         ShapeError: the shape is not one.
@@ -449,9 +510,34 @@ def input(shape: Any = None, *, name: str | None = None, dtype: str = "float32",
     Example:
         >>> input((None, 1, 28, 28), name="image")
         <Model: image (None, 1, 28, 28)>
+        >>> pair = input({"left": (None, 3), "right": (None, 3)}, name="pair")
+        >>> pair["left"] + pair["right"]
+        <Model: pair.left (None, 3) -> pair.right (None, 3) -> add_0 (None, 3)>
     """
-    options = INPUT.bind((), {"shape": shape, "dtype": dtype, "optional": optional})
-    return Model(Node(Op(INPUT, options, name), ()))
+
+    def begin(shape: Any, name: str | None, path: tuple[str, ...]) -> Structure:
+        if _is_container(shape):
+            path = (*path, name) if name else path
+            pairs = shape.items() if isinstance(shape, dict) else enumerate(shape)
+            parts = {str(key): begin(one, _part_name(shape, key, path), path) for key, one in pairs}
+            return parts if isinstance(shape, dict) else tuple(parts.values())
+        options = INPUT.bind((), {"shape": shape, "dtype": dtype, "optional": optional})
+        return Node(Op(INPUT, options, name), (), path)
+
+    return Model(begin(shape, check_name(name), ()))
+
+
+def _is_container(shape: object) -> bool:
+    if isinstance(shape, dict):
+        return bool(shape)
+    return isinstance(shape, tuple | list) and bool(shape) and all(isinstance(s, tuple | list | dict) for s in shape)
+
+
+def _part_name(container: Any, key: Any, path: tuple[str, ...]) -> str | None:
+    """Name a part of a container: by its key, or its number where the container has a name."""
+    if isinstance(container, dict):
+        return check_name(key)
+    return str(key) if path else None
 
 
 @combinator
@@ -493,7 +579,7 @@ def _join(lefts: list[Model], right: Model) -> Model:
         raise GraphError(problem, got=f"inputs: {names}", fix="pipe one model for each input: (a, b) | model")
     path = (right.name or f"part_{count}",)
     bound = {
-        node: node.altered(layer=again(node.layer), own_name=node.own_name, parents=(value,), path=path)
+        node: node.altered(layer=again(node.layer), own_name=node.own_name, inputs=(value,), path=path + node.path)
         for node, value in zip(right.inputs, outputs, strict=True)
     }
     return Model(_copy(right, path, bound), parts=count + 1)
@@ -547,10 +633,11 @@ def _copy(model: Model, path: tuple[str, ...], new: dict[Node, Node]) -> Structu
     for node in model.nodes:
         if node not in new:
             is_open = node.is_input and not node.parents
-            parents = tuple(new[p] for p in node.parents)
-            new[node] = node if is_open else node.altered(parents=parents, path=path + node.path)
+            new[node] = node if is_open else node.over(new.__getitem__, path=path + node.path)
     structure: Structure = map_leaves(model.outputs, new.__getitem__)
     return structure
 
 
-__all__ = ["INPUT", "PICK", "Model", "Node", "Part", "Structure", "compose", "input", "leaves", "map_leaves", "verb"]
+__all__ = [
+    "INPUT", "PICK", "Model", "Node", "Part", "Source", "Structure", "compose", "input", "leaves", "map_leaves", "verb",
+]  # fmt: skip

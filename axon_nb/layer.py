@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from axon_nb.declaration import Declaration, declare, name_of, plain
@@ -80,9 +80,14 @@ class Layer(Joinable, ABC):
     def ops(self) -> Iterator[Op]:
         """The single layers in it, in order."""
 
-    def __call__(self, *inputs: Any) -> Any:
-        """Apply to models, or to layers that have no input yet either."""
-        return _apply(self, inputs)
+    @property
+    def first(self) -> Op | None:
+        """The single layer that gets the inputs, where there is one: its inputs' names are this one's."""
+        return None
+
+    def __call__(self, *inputs: Any, **named: Any) -> Any:
+        """Apply to models, or to layers that have no input yet either; inputs may be given by name: ``mask=mask``."""
+        return _apply(self, inputs, named)
 
 
 class Op(Layer):
@@ -100,6 +105,10 @@ class Op(Layer):
     @property
     def ops(self) -> Iterator[Op]:  # noqa: D102
         yield self
+
+    @property
+    def first(self) -> Op | None:  # noqa: D102
+        return self
 
     @functools.cached_property
     def fingerprint(self) -> tuple[Any, ...]:
@@ -131,15 +140,20 @@ class Chain(Layer):
     def build(self, wiring: Wiring, *inputs: Any) -> Any:  # noqa: D102
         if self.name:
             wiring = wiring.inside(self.name)
+        made: Any = inputs if len(inputs) > 1 else inputs[0]
         values = inputs
         for layer in self.layers:
             made = layer.build(wiring, *values)
-            values = made if isinstance(made, tuple) else (made,)
-        return values if len(values) > 1 else values[0]
+            values = tuple(unnested((made,)))
+        return made
 
     @property
     def ops(self) -> Iterator[Op]:  # noqa: D102
         return (op for layer in self.layers for op in layer.ops)
+
+    @property
+    def first(self) -> Op | None:  # noqa: D102
+        return self.layers[0].first if self.layers else None
 
     def named(self, name: str) -> Chain:
         """Return the same layers as a block with a name."""
@@ -156,17 +170,18 @@ def _flattened(layer: Layer) -> tuple[Layer, ...]:
 class Branches(Layer):
     """Several layers on the same input, whose results one more layer joins."""
 
-    def __init__(self, branches: tuple[Layer, ...], join: Layer) -> None:
-        self.branches = branches
+    def __init__(self, branches: tuple[Layer | None, ...], join: Layer) -> None:
+        self.branches = branches  # None for an input of the join that is left out
         self.join = join
         self.source = here()
 
     def build(self, wiring: Wiring, *inputs: Any) -> Any:  # noqa: D102
-        return self.join.build(wiring, *unnested(tuple(branch.build(wiring, *inputs) for branch in self.branches)))
+        made = tuple(branch.build(wiring, *inputs) if branch else None for branch in self.branches)
+        return self.join.build(wiring, *unnested(made))
 
     @property
     def ops(self) -> Iterator[Op]:  # noqa: D102
-        yield from (op for branch in self.branches for op in branch.ops)
+        yield from (op for branch in self.branches if branch for op in branch.ops)
         yield from self.join.ops
 
     def __repr__(self) -> str:
@@ -209,12 +224,18 @@ class LayerType(Joinable):
     def __call__(self, /, *args: Any, name: str | None = None, **kwargs: Any) -> Any:
         """Return a Layer with these options, or apply it to the models given first."""
         inputs, rest = self._split(args)
-        op = Op(self.declaration, self.declaration.bind(rest, kwargs), name)
-        if not inputs:
+        known = self.declaration
+        options = {option.name for option in known.options}
+        named = {key: kwargs.pop(key) for key in known.inputs if key in kwargs and key not in options}
+        op = Op(known, known.bind(rest, kwargs), name)
+        if not inputs and not named:
             return op
-        if any(map(is_applicable, inputs)):
-            return op(*inputs)
-        return Branches(tuple(need_layer(i) for i in unnested(inputs)), op)
+        placed = known.place(tuple(unnested(inputs)), named)
+        if any(is_applicable(one) and not hasattr(one, "__axon_layer__") for one in placed):
+            return op(*placed)
+        if all(map(is_applicable, placed)):
+            return op(*placed)
+        return Branches(tuple(one if one is None else need_layer(one) for one in placed), op)
 
     def _split(self, args: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         many = self.declaration.variadic or len(self.declaration.inputs) > 1
@@ -245,7 +266,8 @@ def layer(
     """Make a layer of a function of tensors.
 
     The function takes a ``scope`` first if it has parameters, state, randomness or a mode, then its tensors (without
-    annotation, or annotated as ``Tensor``), then its options (annotated, or with a default).
+    annotation, or annotated as ``Tensor``; ``Tensor | None = None`` for one that may be left out), then its options
+    (annotated, or with a default).
 
     Args:
         function: the function; its name is the layer's.
@@ -266,8 +288,12 @@ def layer(
     """
     if function is None:
         return functools.partial(layer, family=family, name=name, outputs=outputs)
-    made = LayerType(declare(function, name, family, outputs))
-    code = getattr(function, "__code__", None)
+    return registered(LayerType(declare(function, name, family, outputs)))
+
+
+def registered(made: LayerType) -> LayerType:
+    """Put a layer that is declared in this package into the registry."""
+    code = getattr(made.function, "__code__", None)
     if code is not None and is_ours(code):
         registry.add(made.__name__, made)
     return made
@@ -319,7 +345,7 @@ def _holds_layers(value: object) -> bool:
     return isinstance(value, Layer | LayerType) or is_applicable(value)
 
 
-def unnested(values: tuple[Any, ...]) -> Iterator[Any]:
+def unnested(values: Sequence[Any]) -> Iterator[Any]:
     """List what may be nested in tuples, lists and dicts."""
     for value in values:
         if isinstance(value, tuple | list):
@@ -330,17 +356,45 @@ def unnested(values: tuple[Any, ...]) -> Iterator[Any]:
             yield value
 
 
-def _apply(layer: Layer, inputs: tuple[Any, ...]) -> Any:
+def mapped(structure: Any, function: Callable[[Any], Any]) -> Any:
+    """Put the results of a function in place of what is nested in tuples, lists and dicts."""
+    if isinstance(structure, dict):
+        return {name: mapped(part, function) for name, part in structure.items()}
+    if isinstance(structure, tuple | list):
+        return tuple(mapped(part, function) for part in structure)
+    return function(structure)
+
+
+def _apply(layer: Layer, inputs: Sequence[Any], named: Mapping[str, Any] | None = None) -> Any:
+    only = next(iter(inputs)) if len(inputs) == 1 and not named else None
+    if isinstance(only, dict) and _names_inputs(layer, only):
+        inputs, named = (), only
     flat = tuple(unnested(inputs))
+    if named:
+        flat = _need_first(layer).declaration.place(flat, named)
     model = next((value for value in flat if is_applicable(value)), None)
     if model is not None:
         return model.__axon_apply__(layer, flat)
-    layers = [one for value in flat if (one := as_layer(value)) is not None]
-    if flat and len(layers) == len(flat):
+    layers = [value if value is None else as_layer(value) for value in flat]
+    if any(layers) and all(value is None or one is not None for value, one in zip(flat, layers, strict=True)):
         return Branches(tuple(layers), layer)
     problem = f"{layer!r} is applied to models or layers"
     fix = "begin with input(...); numbers go to model.predict(params, x)"
     raise GraphError(problem, got=", ".join(map(brief, flat)) or "nothing", fix=fix)
+
+
+def _need_first(layer: Layer) -> Op:
+    first = layer.first
+    if first is None:
+        problem = f"{layer!r} has no inputs with names"
+        raise GraphError(problem, fix="apply the layer that takes them by itself, then join")
+    return first
+
+
+def _names_inputs(layer: Layer, given: Mapping[Any, Any]) -> bool:
+    """Whether a dict in a pipe has the names of the layer's inputs: ``{"x": x, "mask": mask} | lstm(64)``."""
+    first = layer.first
+    return first is not None and not first.declaration.variadic and set(given) <= set(first.declaration.inputs)
 
 
 def need_layer(value: object) -> Layer:
@@ -396,6 +450,6 @@ def show_value(value: object) -> str:
 
 
 __all__ = [
-    "Branches", "Chain", "Layer", "LayerType", "Op", "Same", "as_layer", "check_name", "combinator", "layer", "mixed",
-    "need_layer", "registry", "unnested",
+    "Branches", "Chain", "Layer", "LayerType", "Op", "Same", "as_layer", "check_name", "combinator", "layer", "mapped",
+    "mixed", "need_layer", "registered", "registry", "unnested",
 ]  # fmt: skip

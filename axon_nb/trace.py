@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -121,8 +121,8 @@ _INITIALIZER = Drawn(registry=initializers)
 _memo: OrderedDict[Any, Traced] = OrderedDict()
 
 
-def trace_layer(op: Op, inputs: tuple[Spec, ...], *, training: bool = False) -> Traced:
-    """Run a layer's body on empty tensors.
+def trace_layer(op: Op, inputs: tuple[Spec | None, ...], *, training: bool = False) -> Traced:
+    """Run a layer's body on empty tensors; ``None`` stands for an input that is left out.
 
     The result is remembered by layer, options and inputs, so that an edit traces one layer again.
 
@@ -135,7 +135,7 @@ def trace_layer(op: Op, inputs: tuple[Spec, ...], *, training: bool = False) -> 
         _memo.move_to_end(key)
         return known
     scope = TraceScope(training=training)
-    tensors = [_lazy(spec.shape, spec.dtype) for spec in inputs]
+    tensors = [spec and _lazy(spec.shape, spec.dtype) for spec in inputs]
     try:
         result = call(op, scope, tensors)
     except AxonError:
@@ -150,9 +150,12 @@ def trace_layer(op: Op, inputs: tuple[Spec, ...], *, training: bool = False) -> 
 
 
 def call(op: Op, scope: Scope, tensors: Sequence[Any]) -> Any:
-    """Run a layer's function."""
-    function = op.declaration.function
-    return function(scope, *tensors, **op.options) if op.declaration.scoped else function(*tensors, **op.options)
+    """Run a layer's function; ``None`` among the tensors stands for an input that is left out."""
+    known = op.declaration
+    count = len(tensors) if known.variadic else known.least
+    named = dict(zip(known.inputs[count:], tensors[count:], strict=False))
+    given = (scope, *tensors[:count]) if known.scoped else tensors[:count]
+    return known.function(*given, **named, **op.options)
 
 
 def _in_words(error: Exception) -> str:
@@ -199,6 +202,8 @@ class NodeTrace:
     macs: int | None = None
     error: AxonError | None = None
     reached: bool = True
+    missing: bool = False
+    """Whether it has no value, for an input was left out."""
 
 
 @dataclass(frozen=True)
@@ -222,7 +227,11 @@ class Trace:
     def check_known(self) -> Trace:
         """Raise what is wrong, or that an input's shape is not known."""
         self.check()
-        unknown = [self.model.names[node] for node in self.model.inputs if self.nodes[node].shape is None]
+        unknown = [
+            self.model.names[node]
+            for node in self.model.inputs
+            if self.nodes[node].shape is None and not self.nodes[node].missing
+        ]
         if unknown:
             problem = f"the shape of {' and '.join(unknown)} is not known"
             given = ", ".join(f"{name}=(1, ...)" for name in unknown)
@@ -256,12 +265,13 @@ def path_of(model: Model, node: Node) -> tuple[str, ...]:
     return tuple(model.names[model.owners[node.layer]].split("."))
 
 
-def trace(model: Model, shapes: dict[str, Any] | None = None) -> Trace:
+def trace(model: Model, shapes: dict[str, Any] | None = None, missing: Collection[Node] = ()) -> Trace:
     """Infer the shapes of every node, up to the first that does not fit.
 
     Args:
         model: the model.
         shapes: shapes of inputs by name, in place of or besides the declared ones.
+        missing: optional inputs that are left out.
 
     Raises:
         ShapeError: a given shape does not fit the declared one.
@@ -274,6 +284,9 @@ def trace(model: Model, shapes: dict[str, Any] | None = None) -> Trace:
     for node in model.nodes:
         if failed:
             known[node] = NodeTrace(reached=False)
+            continue
+        if node in missing or node.lacks(lambda one: known[one].missing):
+            known[node], values[node] = NodeTrace(missing=True), None
             continue
         known[node], values[node] = _trace_node(model, node, given, probes, values, known)
         failed = known[node].error is not None
@@ -290,10 +303,13 @@ def _trace_node(
             return NodeTrace(None, node.options["dtype"], macs=None), None
         runs: list[Any] = [Spec(probes.concrete(shape, i), node.options["dtype"]) for i in range(len(probes.runs))]
         return NodeTrace(shape, node.options["dtype"], macs=0), runs
-    inputs = [value for parent in node.parents if (value := values[parent]) is not None]
-    if len(inputs) < len(node.parents):
+    there = [None if one is None or known[one].missing else one for one in node.inputs]
+    columns = [one and values[one] for one in there]
+    if any(one is not None and column is None for one, column in zip(there, columns, strict=True)):
         return NodeTrace(), None
-    got = ", ".join(show_spec(known[parent]) for parent in node.parents)
+    inputs: list[Any] = [column or [_LEFT_OUT] * len(probes.runs) for column in columns]
+    parents = [one for one in there if one is not None]
+    got = ", ".join(show_spec(known[parent]) for parent in parents)
     place = where(node.layer, model.names[node])
     specs: tuple[Any, ...] = ()
     try:
@@ -302,14 +318,18 @@ def _trace_node(
         if node.is_pick:
             return _pick(known[node.parents[0]], inputs[0], node.options["index"])
         traced: list[Traced | None] = []
-        for run, specs in enumerate(zip(*inputs, strict=True)):
+        for run in range(len(probes.runs)):
+            specs = tuple(column[run] for column in inputs)
             traced.append(_trace_run(node.layer, specs, is_round=probes.is_round(run)))
         found = _combine(traced, probes)
         _check_shared(found.params, known[model.owners[node.layer]].params if model.owners[node.layer] in known else ())
         return found, [one and one.output for one in traced]
     except AxonError as error:
-        said = _in_known_words(_copy_error(error), specs, [known[parent].shape for parent in node.parents])
+        said = _in_known_words(_copy_error(error), specs, [one and known[one].shape for one in there])
         return NodeTrace(error=said.at(place, got)), None
+
+
+_LEFT_OUT: Any = object()  # where None says that sizes were refused
 
 
 def _pick(parent: NodeTrace, runs: list[Any], index: int) -> tuple[NodeTrace, list[Any]]:
@@ -326,10 +346,10 @@ def _pick(parent: NodeTrace, runs: list[Any], index: int) -> tuple[NodeTrace, li
 
 def _trace_run(op: Op, inputs: tuple[Spec | None, ...], *, is_round: bool) -> Traced | None:
     """Trace a layer with the sizes of one run; ``None`` where it, or one before it, refuses uneven sizes."""
-    given = tuple(spec for spec in inputs if spec is not None)
-    if len(given) < len(inputs):
+    if any(spec is None for spec in inputs):
         return None
-    if not all(isinstance(spec, Spec) for spec in given):
+    given = tuple(None if spec is _LEFT_OUT else spec for spec in inputs)
+    if not all(spec is None or isinstance(spec, Spec) for spec in given):
         problem = "takes tensors, and a layer before it gives several at once"
         raise ShapeError(problem, fix="let that layer return one tensor")
     try:

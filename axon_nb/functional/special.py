@@ -11,16 +11,18 @@ from axon_nb.errors import ShapeError
 
 
 def mask(x: Tensor, eos_token: int) -> Tensor:
-    """Say which numbers are a token: true stands where a recurrent layer is to keep its state, as in Axon.
+    """Say which steps are real: false where the number is the token that sequences are filled up with.
+
+    It is true where a step counts, as recurrent functions and attention take it; Axon's is true where it is padding.
 
     Shapes:
         any -> the same, of true and false
 
     Example:
         >>> mask(Tensor([[5, 2, 0, 0]]), 0).tolist()
-        [[False, False, True, True]]
+        [[True, True, False, False]]
     """
-    return x == eos_token
+    return x != eos_token
 
 
 def where(condition: Tensor, x: Tensor, y: Tensor) -> Tensor:
@@ -61,3 +63,26 @@ def constant(x: Tensor, value: Tensor) -> Tensor:
     """
     ones = max(len(x.shape) - 1 - len(value.shape), 0)
     return value.reshape(1, *[1] * ones, *value.shape).expand(x.shape[0], *[1] * ones, *value.shape)
+
+
+def or_else(*xs: Tensor | None) -> Tensor:
+    """Take the first of several values that is there.
+
+    Shapes:
+        any number of the same shape, or ``None`` -> that shape
+
+    Raises:
+        ShapeError: none is there, or the shapes differ.
+
+    Example:
+        >>> or_else(None, Tensor([1.0, 2.0])).tolist()
+        [1.0, 2.0]
+    """
+    there = [x for x in xs if x is not None]
+    if not there:
+        problem = "none of the values is there"
+        raise ShapeError(problem)
+    if any(x.shape != there[0].shape for x in there):
+        problem = "the values to choose from differ in shape"
+        raise ShapeError(problem, got=" and ".join(str(tuple(x.shape)) for x in there))
+    return there[0]

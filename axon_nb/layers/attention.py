@@ -5,7 +5,7 @@ from __future__ import annotations
 from tinygrad import Tensor
 
 from axon_nb import functional
-from axon_nb.errors import GraphError, ShapeError
+from axon_nb.errors import ShapeError
 from axon_nb.layer import layer
 from axon_nb.options import Base, Causal, Count, Function, Heads, Initializer, PairOrder, Rate, Rotary, Units, UseBias
 from axon_nb.scope import Scope
@@ -13,11 +13,15 @@ from axon_nb.trace import TraceScope
 
 
 @layer(family="attention")
-def scaled_dot_product_attention(scope: Scope, *xs: Tensor, causal: Causal = False, rate: Rate = 0.0) -> Tensor:
+def scaled_dot_product_attention(
+    scope: Scope, query: Tensor, *, key: Tensor | None = None, value: Tensor | None = None, mask: Tensor | None = None,
+    causal: Causal = False, rate: Rate = 0.0,
+) -> Tensor:  # fmt: skip
     """Take means of values, weighted by how well queries and keys match. It has no parameters.
 
-    Written ``(query, key, value) | scaled_dot_product_attention()``, with a mask as a fourth input: true where a query
-    may see a key, or numbers that are added to the products.
+    Written ``(query, key, value) | scaled_dot_product_attention()``; the value is the key where it is left out, and the
+    key the query. A mask is a fourth input, or ``mask=``: true where a query may see a key, or numbers that are added
+    to the products.
 
     Shapes:
         (batch, ..., queries, depth), (batch, ..., keys, depth), (batch, ..., keys, width) and perhaps a mask that is
@@ -33,7 +37,8 @@ def scaled_dot_product_attention(scope: Scope, *xs: Tensor, causal: Causal = Fal
         >>> ((q, kv, kv) | scaled_dot_product_attention()).output_shape
         (None, 5, 8)
     """
-    query, key, value, mask = _roles(xs, "scaled_dot_product_attention")
+    key = query if key is None else key
+    value = key if value is None else value
     return functional.scaled_dot_product_attention(
         query, key, value, mask, causal=causal, rate=rate if scope.training else 0.0, draw=scope.random
     )
@@ -41,15 +46,16 @@ def scaled_dot_product_attention(scope: Scope, *xs: Tensor, causal: Causal = Fal
 
 @layer(family="attention")
 def multi_head_attention(
-    scope: Scope, *xs: Tensor, heads: Heads, key_units: Count | None = None, units: Units | None = None,
+    scope: Scope, query: Tensor, *, key: Tensor | None = None, value: Tensor | None = None,
+    mask: Tensor | None = None, heads: Heads, key_units: Count | None = None, units: Units | None = None,
     causal: Causal = False, rotary: Rotary = False, rate: Rate = 0.0, use_bias: UseBias = True,
     kernel_initializer: Initializer = "glorot_uniform", bias_initializer: Initializer = "zeros",
 ) -> Tensor:  # fmt: skip
     """Let several heads attend, each with its own projections, and join what they find.
 
     With one input a sequence attends to itself; with two, ``(x, memory)``, to another; with three they are query, key
-    and value. A fourth is a mask, true where a query may see a key: (batch, keys), (batch, queries, keys) or (batch,
-    heads, queries, keys); in floating-point numbers it is added to the products.
+    and value. A fourth, or ``mask=``, is a mask, true where a query may see a key: (batch, keys), (batch, queries,
+    keys) or (batch, heads, queries, keys); in floating-point numbers it is added to the products.
 
     Shapes:
         (batch, queries, in) and (batch, keys, ...) -> (batch, queries, units)
@@ -66,7 +72,8 @@ def multi_head_attention(
         >>> (input((None, "time", 64)) | multi_head_attention(heads=8, causal=True)).output_shape
         (None, 'time', 64)
     """
-    query, key, value, mask = _roles(xs, "multi_head_attention")
+    key = query if key is None else key
+    value = key if value is None else value
     for one in (query, key, value):
         scope.expect(one, rank=3, dtype="float", fix="it takes (batch, time, features)")
     within = query.shape[-1]
@@ -86,16 +93,6 @@ def multi_head_attention(
         turn=functional.rotary_positions if rotary else None,
     )  # fmt: skip
     return project("output", found, units or within)
-
-
-def _roles(xs: tuple[Tensor, ...], name: str) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """Name one to four inputs: query, key, value, mask."""
-    if len(xs) > 4:
-        problem = f"takes query, key, value and mask, and got {len(xs)} inputs"
-        raise GraphError(problem)
-    query = xs[0]
-    key = xs[1] if len(xs) > 1 else query
-    return query, key, xs[2] if len(xs) > 2 else key, xs[3] if len(xs) > 3 else None
 
 
 @layer(family="attention")

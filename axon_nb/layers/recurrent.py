@@ -51,10 +51,18 @@ def _returned(sequence: Tensor, states: tuple[Tensor, ...], *, all_steps: bool, 
     return (outputs, *states) if with_states else outputs
 
 
+def _both(hidden: Tensor | None, cell: Tensor | None) -> tuple[Tensor, Tensor] | None:
+    """Return both initial states, with zeros for one that is left out."""
+    if hidden is None:
+        return None if cell is None else (cell.zeros_like(), cell)
+    return hidden, hidden.zeros_like() if cell is None else cell
+
+
 @layer(family="recurrent", outputs=lambda options: 1 + options["return_state"])
 def rnn(
-    scope: Scope, x: Tensor, units: Units, activation: Activation = "tanh", *, return_sequence: ReturnSequence = True,
-    return_state: ReturnState = False, use_bias: UseBias = True, kernel_initializer: Initializer = "glorot_uniform",
+    scope: Scope, x: Tensor, units: Units, activation: Activation = "tanh", *, hidden: Tensor | None = None,
+    mask: Tensor | None = None, return_sequence: ReturnSequence = True, return_state: ReturnState = False,
+    use_bias: UseBias = True, kernel_initializer: Initializer = "glorot_uniform",
     recurrent_initializer: RecurrentInitializer = None, bias_initializer: Initializer = "zeros",
     unroll: Unroll = False,
 ) -> Any:  # fmt: skip
@@ -62,7 +70,8 @@ def rnn(
 
     Shapes:
         (batch, time, in) -> (batch, time, units), or (batch, units) without ``return_sequence``; with ``return_state``
-        also the last hidden state (batch, units)
+        also the last hidden state (batch, units). Inputs that may be left out: ``hidden`` (batch, units) to begin
+        with, ``mask`` (batch, time)
 
     Parameters are ``kernel`` (in, units), ``recurrent_kernel`` (units, units) and ``bias`` (units,). Axon has no such
     layer. Time is a loop inside one kernel, see :func:`lstm`.
@@ -77,13 +86,16 @@ def rnn(
     scope.expect(x, rank=3, dtype="float", fix=_RANK_FIX)
     kernel, recurrent = _kernels(scope, x.shape[-1], units, 1, kernel_initializer, recurrent_initializer)
     bias = scope.param("bias", (units,), bias_initializer) if use_bias else None
-    sequence, states = functional.rnn(x, kernel, recurrent, bias, activation=activation, unroll=unroll)
+    sequence, states = functional.rnn(
+        x, kernel, recurrent, bias, initial=hidden, activation=activation, mask=mask, unroll=unroll
+    )
     return _returned(sequence, states, all_steps=return_sequence, with_states=return_state)
 
 
 @layer(family="recurrent", outputs=lambda options: 1 + 2 * options["return_state"])
 def lstm(
     scope: Scope, x: Tensor, units: Units, activation: Activation = "tanh", gate: Activation = "sigmoid", *,
+    hidden: Tensor | None = None, cell: Tensor | None = None, mask: Tensor | None = None,
     return_sequence: ReturnSequence = True, return_state: ReturnState = False, use_bias: UseBias = True,
     forget_bias: Offset = 0.0, kernel_initializer: Initializer = "glorot_uniform",
     recurrent_initializer: RecurrentInitializer = None, bias_initializer: Initializer = "zeros",
@@ -93,7 +105,12 @@ def lstm(
 
     Shapes:
         (batch, time, in) -> (batch, time, units), or (batch, units) without ``return_sequence``; with ``return_state``
-        also the last hidden state and the last cell state, (batch, units) each
+        also the last hidden state and the last cell state, (batch, units) each. Inputs that may be left out:
+        ``hidden`` and ``cell`` (batch, units) to begin with, ``mask`` (batch, time)
+
+    ``lstm(64)(x, mask=mask)``, ``lstm(64)(x, hidden, cell)`` and ``(x, hidden, cell) | lstm(64)`` give it more than a
+    sequence. A mask is true (or 1) where a step is real; where it is not, states stay and the last output is repeated.
+    Axon's mask is true where a step is padding.
 
     Parameters are ``kernel`` (in, 4 * units), ``recurrent_kernel`` (units, 4 * units) and ``bias`` (4 * units,), with
     the gates in the order input, forget, cell, output, as PyTorch and Keras have them; Axon has a kernel for each gate.
@@ -118,14 +135,16 @@ def lstm(
     kernel, recurrent = _kernels(scope, x.shape[-1], units, 4, kernel_initializer, recurrent_initializer)
     bias = scope.param("bias", (4 * units,), bias_initializer) if use_bias else None
     sequence, states = functional.lstm(
-        x, kernel, recurrent, bias, activation=activation, gate=gate, forget_bias=forget_bias, unroll=unroll
-    )
+        x, kernel, recurrent, bias, initial=_both(hidden, cell), activation=activation, gate=gate,
+        forget_bias=forget_bias, mask=mask, unroll=unroll,
+    )  # fmt: skip
     return _returned(sequence, states, all_steps=return_sequence, with_states=return_state)
 
 
 @layer(family="recurrent", outputs=lambda options: 1 + options["return_state"])
 def gru(
     scope: Scope, x: Tensor, units: Units, activation: Activation = "tanh", gate: Activation = "sigmoid", *,
+    hidden: Tensor | None = None, mask: Tensor | None = None,
     return_sequence: ReturnSequence = True, return_state: ReturnState = False, use_bias: UseBias = True,
     kernel_initializer: Initializer = "glorot_uniform", recurrent_initializer: RecurrentInitializer = None,
     bias_initializer: Initializer = "zeros", unroll: Unroll = False,
@@ -134,7 +153,8 @@ def gru(
 
     Shapes:
         (batch, time, in) -> (batch, time, units), or (batch, units) without ``return_sequence``; with ``return_state``
-        also the last hidden state (batch, units)
+        also the last hidden state (batch, units). Inputs that may be left out: ``hidden`` (batch, units) to begin
+        with, ``mask`` (batch, time), see :func:`lstm`
 
     Parameters are ``kernel`` (in, 3 * units), ``recurrent_kernel`` (units, 3 * units), ``bias`` (3 * units,) and
     ``recurrent_bias`` (units,), which is the new gate's (Axon's bhn), with the gates in the order reset, update, new,
@@ -155,7 +175,7 @@ def gru(
     bias = scope.param("bias", (3 * units,), bias_initializer) if use_bias else None
     added = scope.param("recurrent_bias", (units,), bias_initializer) if use_bias else None
     sequence, states = functional.gru(
-        x, kernel, recurrent, bias, added, activation=activation, gate=gate, unroll=unroll
+        x, kernel, recurrent, bias, added, initial=hidden, activation=activation, gate=gate, mask=mask, unroll=unroll
     )
     return _returned(sequence, states, all_steps=return_sequence, with_states=return_state)
 
@@ -163,7 +183,8 @@ def gru(
 @layer(family="recurrent", outputs=lambda options: 1 + 2 * options["return_state"])
 def conv_lstm(
     scope: Scope, x: Tensor, units: Units, kernel_size: KernelSize = 1, strides: Strides = 1,
-    padding: Padding = "same", *, activation: Activation = "tanh", gate: Activation = "sigmoid",
+    padding: Padding = "same", *, hidden: Tensor | None = None, cell: Tensor | None = None,
+    mask: Tensor | None = None, activation: Activation = "tanh", gate: Activation = "sigmoid",
     return_sequence: ReturnSequence = True, return_state: ReturnState = False, use_bias: UseBias = True,
     forget_bias: Offset = 1.0, channels: Channels = "first", kernel_initializer: Initializer = "glorot_uniform",
     recurrent_initializer: RecurrentInitializer = None, bias_initializer: Initializer = "zeros",
@@ -174,14 +195,15 @@ def conv_lstm(
     Shapes:
         (batch, time, in, *spatial) -> (batch, time, units, *spatial'), or (batch, units, *spatial') without
         ``return_sequence``; with ``return_state`` also the last hidden state and the last cell state, as one step each;
-        with ``channels="last"`` (batch, time, *spatial, in)
+        with ``channels="last"`` (batch, time, *spatial, in). Inputs that may be left out: ``hidden`` and ``cell``
+        (batch, units, *spatial') to begin with, ``mask`` (batch, time), see :func:`lstm`
 
     Parameters are ``kernel`` (4 * units, in, *kernel_size), ``recurrent_kernel`` (4 * units, units, *kernel_size) and
     ``bias`` (4 * units,), with the gates in the order input, forget, cell, output, as in Keras; Axon's order is input,
     cell, forget, output. ``strides`` and ``padding`` are the input's; the state keeps its size.
 
     ``forget_bias`` is added to the forget gate, 1 as in Axon; 0 with weights from Keras. It returns the sequence alone
-    unless ``return_state``, and states begin at zero, as in Keras and unlike Axon. Axon ignores a mask here.
+    unless ``return_state``, and states begin at zero, as in Keras and unlike Axon, which ignores a mask here.
 
     Source: Shi and others 2015, https://arxiv.org/abs/1506.04214
 
@@ -198,8 +220,8 @@ def conv_lstm(
     recurrent = scope.param("recurrent_kernel", (4 * units, units, *size), draw)
     bias = scope.param("bias", (4 * units,), bias_initializer) if use_bias else None
     sequence, states = functional.conv_lstm(
-        x, kernel, recurrent, bias, strides=strides, padding=padding, activation=activation, gate=gate,
-        forget_bias=forget_bias, channels=channels, unroll=unroll,
+        x, kernel, recurrent, bias, initial=_both(hidden, cell), strides=strides, padding=padding,
+        activation=activation, gate=gate, forget_bias=forget_bias, mask=mask, channels=channels, unroll=unroll,
     )  # fmt: skip
     return _returned(sequence, states, all_steps=return_sequence, with_states=return_state)
 
@@ -244,17 +266,23 @@ class _Bidirectional(Layer):
         self.name = check_name(name)
         self.join = _join(merge)
         last = list(forward.ops)[-1:]
+        names = forward.first.declaration.inputs if forward.first else ()
+        self._kept = {place for place, name in enumerate(names) if name in _STATES}  # they have no time
         self._keeps_time = all(op.options.get("return_sequence", True) for op in last)
 
     def build(self, wiring: Wiring, *inputs: Any) -> Any:
         inner = wiring.inside(self.name) if self.name else wiring
         there = _parts(self.forward.build(inner, *inputs))
-        turned = [Op(reverse.declaration, reverse.declaration.bind((), {})).build(inner, one) for one in inputs]
+        turned = [one if place in self._kept or one is None else _turn(inner, one) for place, one in enumerate(inputs)]
         back = list(_parts(self.backward.build(inner, *turned)))
         if self._keeps_time:  # the first part alone: states have no time to be turned around
-            back[0] = Op(reverse.declaration, reverse.declaration.bind((), {})).build(inner, back[0])
+            back[0] = _turn(inner, back[0])
         joined = tuple(_twin(self.join).build(inner, *pair) for pair in zip(there, back, strict=True))
         return joined if len(joined) > 1 else joined[0]
+
+    @property
+    def first(self) -> Op | None:
+        return self.forward.first
 
     @property
     def ops(self) -> Iterator[Op]:
@@ -266,12 +294,20 @@ class _Bidirectional(Layer):
         return f"bidirectional({self.forward!r}{merge})"
 
 
+_STATES = ("hidden", "cell")
+
+
+def _turn(wiring: Wiring, value: Any) -> Any:
+    return Op(reverse.declaration, reverse.declaration.bind((), {})).build(wiring, value)
+
+
 @combinator
 def bidirectional(layer: Any, merge: Any = "concatenate", *, name: str | None = None) -> Layer:
     """Go through a sequence in both directions, and join what both say of each step.
 
     Each direction has weights of its own; in Axon they share one set. Where the layer returns its states too, those of
-    both directions are joined as they are; Axon turns their features around.
+    both directions are joined as they are; Axon turns their features around. A mask is turned around with the
+    sequence; initial states are not, and both directions begin with them.
 
     Args:
         layer: a recurrent layer, or several joined by ``|``; a twin of it is used for the way back.
@@ -316,7 +352,7 @@ def _twin(layer: Layer) -> Layer:
     if isinstance(layer, Chain):
         return Chain(*map(_twin, layer.layers), name=layer.name and f"{layer.name}_back")
     if isinstance(layer, Branches):
-        return Branches(tuple(map(_twin, layer.branches)), _twin(layer.join))
+        return Branches(tuple(one and _twin(one) for one in layer.branches), _twin(layer.join))
     if isinstance(layer, Same):
         return layer
     problem = "bidirectional takes a layer, or layers joined by |"

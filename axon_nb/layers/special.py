@@ -6,9 +6,11 @@ from typing import Any
 
 from tinygrad import Tensor
 
+from axon_nb.declaration import declare
 from axon_nb.errors import GraphError
 from axon_nb.functional import special as functional
-from axon_nb.layer import Branches, combinator, is_applicable, layer, need_layer
+from axon_nb.graph import Source
+from axon_nb.layer import Branches, LayerType, Op, combinator, is_applicable, layer, need_layer, registered
 from axon_nb.lazy import numpy as np
 from axon_nb.options import Token, Value
 from axon_nb.scope import Scope
@@ -16,7 +18,9 @@ from axon_nb.scope import Scope
 
 @layer(family="special")
 def mask(x: Tensor, eos_token: Token) -> Tensor:
-    """Say which numbers are a token: true stands where a recurrent layer is to keep its state, as in Axon.
+    """Say which steps are real: false where the number is the token that sequences are filled up with.
+
+    It is true where a step counts, as recurrent layers and attention take it; Axon's is true where a step is padding.
 
     Shapes:
         (batch, time) -> the same, of true and false
@@ -24,9 +28,10 @@ def mask(x: Tensor, eos_token: Token) -> Tensor:
     Source: https://hexdocs.pm/axon/Axon.html#mask/3
 
     Example:
-        >>> from axon_nb import input, mask
-        >>> (input((None, "time"), dtype="int32") | mask(0)).output_shape
-        (None, 'time')
+        >>> from axon_nb import embedding, input, lstm, mask
+        >>> tokens = input((None, "time"), dtype="int32")
+        >>> lstm(8)(tokens | embedding(100, 16), mask=tokens | mask(0)).output_shape
+        (None, 'time', 8)
     """
     return functional.mask(x, eos_token)
 
@@ -50,15 +55,14 @@ def where(condition: Tensor, x: Tensor, y: Tensor) -> Tensor:
     return functional.where(condition, x, y)
 
 
-@layer(family="special")
-def constant(scope: Scope, x: Tensor, value: Value) -> Tensor:
-    """Give the same value for every sample; of the input it takes the number of samples only.
+def constant(scope: Scope, value: Value, *, x: Tensor | None = None) -> Tensor:
+    """Begin a model with the same value for every sample, as in Axon.
 
-    Axon's constant has no input and no batch axis. This one has as many axes as its input, so that
-    ``x + (x | constant(2.0))`` works for any ``x``.
+    Written ``x + constant(2.0)``. In a pipe, ``x | constant(2.0)``, it has the number of samples of what stands before
+    it, and as many axes.
 
     Shapes:
-        (batch, ...) -> (batch, 1, ..., *shape of the value); a number has the shape (1,)
+        nothing -> the shape of the value, without a batch axis; or (batch, ...) -> (batch, 1, ..., *shape of the value)
 
     Its state is ``value``, which is not trained.
 
@@ -67,12 +71,50 @@ def constant(scope: Scope, x: Tensor, value: Value) -> Tensor:
     Example:
         >>> from axon_nb import constant, input
         >>> x = input((None, 3, 8))
-        >>> (x + (x | constant(2.0))).output_shape
-        (None, 3, 8)
+        >>> (x + constant(2.0)).output_shape, (x | constant(2.0)).output_shape
+        ((None, 3, 8), (None, 1, 1))
+        >>> constant([[1.0, 2.0]]).predict(constant([[1.0, 2.0]]).init(), {})
+        array([[1., 2.]], dtype=float32)
     """
+    values = np.asarray(value, np.float32)
+    state = scope.state("value", values.shape, lambda shape, rng: values)
+    if x is None:
+        return state
     scope.expect(x, least=1)
-    values = np.atleast_1d(np.asarray(value, np.float32))
-    return functional.constant(x, scope.state("value", values.shape, lambda shape, rng: values))
+    return functional.constant(x, state)
+
+
+class _ConstantType(LayerType):
+    """Makes a model where it is given a value alone."""
+
+    def __call__(self, /, *args: Any, name: str | None = None, **kwargs: Any) -> Any:
+        made = super().__call__(*args, name=name, **kwargs)
+        return Source(made) if isinstance(made, Op) else made
+
+
+constant = registered(_ConstantType(declare(constant, None, "special")))
+
+
+@layer(family="special")
+def or_else(*xs: Tensor | None) -> Tensor:
+    """Take the first of several values that is there: ``or_else(a, b)`` is b where an input that a needs is left out.
+
+    Shapes:
+        any number of the same shape -> that shape
+
+    Raises:
+        ShapeError: the shapes differ.
+
+    Source: https://hexdocs.pm/axon/Axon.html (optional inputs)
+
+    Example:
+        >>> from axon_nb import constant, dense, input, or_else
+        >>> x, extra = input((None, 8), name="x"), input((None, 8), name="extra", optional=True)
+        >>> model = x + or_else(extra | dense(8), x)
+        >>> model.predict(model.init(), {"x": [[1.0] * 8]}).tolist()
+        [[2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0]]
+    """
+    return functional.or_else(*xs)
 
 
 @combinator
@@ -95,10 +137,9 @@ def cond(predicate: Any, if_true: Any, if_false: Any) -> Any:
         (None, 8)
     """
     three = (predicate, if_true, if_false)
-    models = [is_applicable(one) for one in three]
-    if all(models):
+    if all(map(is_applicable, three)):
         return where(*three)
-    if any(models):
+    if any(is_applicable(one) and not isinstance(one, Source) for one in three):
         problem = "cond takes three models, or three layers"
         raise GraphError(problem, fix="cond(x | predicate, x | layer, x | other), or x | cond(predicate, layer, other)")
     return Branches(tuple(need_layer(one) for one in three), where())

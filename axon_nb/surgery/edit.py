@@ -218,7 +218,7 @@ class _Rewriting:
             raise error.at(place) from None
 
     def _built(self, node: Node, layer: Layer, parents: tuple[Node, ...]) -> Value:
-        value: Value = layer.build(Builder(node.path), *parents)
+        value: Value = layer.build(Builder(node.path), *node.placed(parents))
         if isinstance(layer, Op) and isinstance(value, Node):
             return self._named_as(node, value)
         return self._adopted(value, parents, ())

@@ -42,8 +42,7 @@ REFUSED = [
     (ONE, [[1.0, 2.0], [3.0]], "input 'x': the rows differ in length\n  got: list\n  fix: pad them to one length"),
     (ONE, [["a"]], "input 'x': these are not numbers\n  got: ndarray (1, 1) <U1\n"
                    "  fix: number the kinds: numpy.unique(values, return_inverse=True)[1]"),
-    (ONE, None, "input 'x': these are not numbers\n  got: ndarray () object\n"
-                "  fix: convert it: array.astype('float32')"),
+    (ONE, None, "no data for input 'x'\n  fix: the inputs are: x"),
     (ONE, np.ones((3, 4), complex), "input 'x': these are not numbers\n  got: ndarray (3, 4) complex128\n"
                                     "  fix: convert it: array.astype('float32')"),
     (ONE, np.array([[{}]]), "input 'x': these are not numbers\n  got: ndarray (1, 1) object\n"

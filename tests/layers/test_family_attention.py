@@ -196,7 +196,8 @@ def test_multi_head_attention_same_as_torch(memory, options):
         other = t.get("memory", t["x"])
         inputs = (t["x"], other, other, Tensor(marks)) if marks is not None else (t["x"], other)[: 2 if memory else 1]
         function = multi_head_attention.function
-        return function(Given(t), *inputs, heads=4, causal=bool(causal))
+        named = dict(zip(("key", "value", "mask"), inputs[1:], strict=False))
+        return function(Given(t), t["x"], **named, heads=4, causal=bool(causal))
 
     beside(ours, torch_heads(arrays, 4, mask, padding, causal), arrays)
 
@@ -343,7 +344,7 @@ def test_a_transformer_traces_with_an_unknown_length():
     [
         (lambda x: x | multi_head_attention(heads=5), ShapeError, "heads=5 does not divide the 8 features"),
         (lambda x: input((None, 8)) | multi_head_attention(heads=2), ShapeError, "needs 3 axes, with the batch first"),
-        (lambda x: (x, x, x, x, x) | multi_head_attention(heads=2), GraphError, "takes query, key, value and mask"),
+        (lambda x: (x, x, x, x, x) | multi_head_attention(heads=2), GraphError, "takes 1 to 4 inputs and got 5"),
         (lambda x: (x, input((None, 5, 6))) | scaled_dot_product_attention(), ShapeError, "8 features and keys 6"),
         (lambda x: (x, x, input((None, 4, 8))) | scaled_dot_product_attention(), ShapeError, "5 keys and 4 values"),
         (lambda x: (x, x, x, input((None, 4))) | multi_head_attention(heads=2), ShapeError, "for 5 queries and 5 keys"),

@@ -231,7 +231,7 @@ def test_stack_is_numpys(axis):
 
 def test_mask_and_where():
     words = Tensor([[5, 2, 0], [1, 0, 0]])
-    assert functional.mask(words, 0).tolist() == [[False, False, True], [False, True, True]]
+    assert functional.mask(words, 0).tolist() == [[True, True, False], [True, False, False]]
     x, y = Tensor([[1.0, 2.0], [3.0, 4.0]]), Tensor.zeros(2, 2)
     assert functional.where(Tensor([1.0, 0.0]), x, y).tolist() == [[1, 2], [0, 0]]  # for each sample
     assert functional.where(Tensor(0.0), x, y).tolist() == [[0, 0], [0, 0]]  # for the whole batch
