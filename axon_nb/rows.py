@@ -59,6 +59,10 @@ class Row:
     """Name of the node that holds the weights, where this one is a further use of the same layer."""
     macs: int | None = None
     """Multiply-adds for one sample (one element of the batch axis); ``None`` where a size is not known."""
+    time_s: float | None = None
+    """How long it takes, where that was measured."""
+    heat: float | None = None
+    """Its share of the longest time of all rows, from 0 to 1, where times were measured."""
     output: str | None = None
     """The output's name where it is a (named) output of the model: ``""`` for the only one."""
     status: Status = "ok"

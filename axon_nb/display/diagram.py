@@ -19,7 +19,7 @@ from axon_nb.display.html import clean, elide, escape, text_width
 from axon_nb.display.layout import Engine, Layout, lay_out, stack
 from axon_nb.display.lines import group_name, group_note
 from axon_nb.display.svg import GREY, INK, Frame, Look, draw
-from axon_nb.display.words import count, listed, local_name, says_op, shape_words
+from axon_nb.display.words import count, duration, listed, local_name, says_op, shape_words
 from axon_nb.rows import Report
 
 Direction = Literal["TB", "LR"]
@@ -201,10 +201,15 @@ def _look(box: Box) -> Look:
     lines.append(elide(shape_words(end.row), _SHAPE_WIDTH))
     if end.last.output:
         lines.append(f"→ {end.last.output}")
+    heats = [entry.row.heat for entry in box.entries if entry.row.heat is not None]
+    heat = max(heats) if heats else None
+    if heat is not None:
+        taken = [entry.row.time_s for entry in box.entries if entry.row.time_s is not None]
+        lines += [duration(sum(taken))] if taken else []
     wrong, pending = row.status == "failed", row.status == "pending"
     return Look(
         tuple(elide(line, _SHAPE_WIDTH) for line in lines),
-        fill="none" if pending else style.family(row.family),
+        fill="none" if pending else style.family(row.family) if heat is None else style.heat(heat),
         edge=style.WRONG if wrong else GREY,
         ink=GREY if pending else INK,
         thick=wrong,

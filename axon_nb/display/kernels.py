@@ -11,7 +11,7 @@ from typing import Any
 
 from axon_nb.display import style
 from axon_nb.display.html import elide, escape
-from axon_nb.display.words import count
+from axon_nb.display.words import count, duration
 from axon_nb.display.words import size as nbytes_words
 
 _MOST = 200
@@ -108,6 +108,50 @@ def _launch(row: KernelRow) -> str:
     if row.threads is None:
         return f"{groups} part{'s' * (groups != '1')}"
     return f"{groups} x {' · '.join(str(n) for n in row.threads if n != 1) or '1'}"
+
+
+def shares_text(shares: Sequence[tuple[str, float]]) -> str:
+    """Write what each kernel takes of the time, the longest first.
+
+    Example:
+        >>> print(shares_text([("a", 1e-3), ("b, c", 3e-3)]))
+        Kernels, the longest first
+          3.0 ms   75 %  b, c
+          1.0 ms   25 %  a
+    """
+    whole = sum(seconds for _, seconds in shares) or 1.0
+    lines = [
+        f"  {duration(seconds)}  {seconds / whole:>4.0%}".replace("%", " %") + f"  {elide(layers or 'bookkeeping', 70)}"
+        for layers, seconds in sorted(shares, key=lambda share: -share[1])
+    ]
+    return "\n".join(["Kernels, the longest first", *lines])
+
+
+def shares_html(headline: str, table: str, picture: str, shares: Sequence[tuple[str, float]]) -> str:
+    """Write a profile as HTML: table beside diagram, and under them a bar for each kernel.
+
+    Example:
+        >>> "<b>" in shares_html("model", "", "", [("<b>", 1.0)])
+        False
+    """
+    whole = sum(seconds for _, seconds in shares) or 1.0
+    bars = "\n".join(
+        f'<tr style="{style.PLAIN}"><td align="right" style="{_BAR_CELL}">{duration(seconds)}</td>'
+        f'<td style="{_BAR_CELL}"><div style="width:{260 * seconds / whole:.0f}px;height:10px;'
+        f'background:{style.heat(seconds / whole)};border:1px solid {style.LINE}"></div></td>'
+        f'<td align="left" style="{_BAR_CELL};text-align:left"><bdi>{escape(layers or "bookkeeping")}</bdi></td></tr>'
+        for layers, seconds in sorted(shares, key=lambda share: -share[1])
+    )
+    return (
+        f'<div style="margin:4px 0;color:inherit">\n<div style="margin:0 0 6px;font-size:14px">'
+        f'<strong style="font-size:16px"><bdi>{escape(headline)}</bdi></strong></div>\n'
+        f'<div style="{style.SIDES}">\n<div style="overflow:auto">{table}\n'
+        f'<table style="{style.TABLE}"><caption style="text-align:left;padding:10px 12px 4px;{style.FAINT}">'
+        f"Kernels, the longest first</caption><tbody>\n{bars}\n</tbody></table></div>\n{picture}\n</div></div>"
+    )
+
+
+_BAR_CELL = "padding:2px 12px;border:none;text-align:right;white-space:nowrap"
 
 
 def highlighted(source: str, lexer: str) -> str:

@@ -11,15 +11,15 @@ from typing import Literal, get_args
 
 from axon_nb.display.fold import Entry, Group, Outline
 from axon_nb.display.html import clean, elide
-from axon_nb.display.words import TIMES, count, listed, local_name, options_words, says_op, shape_words
+from axon_nb.display.words import TIMES, count, duration, listed, local_name, options_words, says_op, shape_words
 from axon_nb.errors import UnknownNameError, unknown
 from axon_nb.rows import Report, Row, Status
 
-Column = Literal["layer", "options", "shape", "dtype", "inputs", "macs", "parameters"]
+Column = Literal["layer", "options", "shape", "dtype", "inputs", "macs", "time", "parameters"]
 
 COLUMNS: tuple[Column, ...] = get_args(Column)
 DEFAULT: tuple[Column, ...] = ("layer", "options", "shape", "parameters")
-NUMBERS: frozenset[Column] = frozenset({"macs", "parameters"})
+NUMBERS: frozenset[Column] = frozenset({"macs", "time", "parameters"})
 
 HEADINGS: dict[Column, str] = {
     "layer": "Layer",
@@ -28,6 +28,7 @@ HEADINGS: dict[Column, str] = {
     "dtype": "Type",
     "inputs": "Inputs",
     "macs": "Multiply-adds",
+    "time": "Time",
     "parameters": "Parameters",
 }
 
@@ -140,6 +141,7 @@ class _Writer:
             "shape": lambda entry: shape_words(entry.row),
             "dtype": lambda entry: clean(entry.row.dtype or ""),
             "inputs": lambda entry: listed(self._inputs(entry.row)),
+            "time": lambda entry: _times(entry),
             "macs": lambda entry: _each(entry.copies, entry.row.macs or 0) if entry.row.macs else "",
             "parameters": lambda entry: _each(entry.copies, entry.params) if entry.params else "",
         }
@@ -194,6 +196,10 @@ class _Writer:
                 name = local_name(parent) if parent.path == row.path else parent.name
                 names.append(elide(name, _LONGEST_NAME))
         return names
+
+
+def _times(entry: Entry) -> str:
+    return "" if entry.row.time_s is None else duration(entry.row.time_s)
 
 
 def _each(copies: int, number: int) -> str:

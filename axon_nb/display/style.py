@@ -65,6 +65,18 @@ def family(name: str) -> str:
     return FAMILIES.get(name, OTHER_FAMILY)
 
 
+def heat(share: float) -> str:
+    """Give the colour of a share of the time: from pale to red, for dark text on it.
+
+    Example:
+        >>> heat(0), heat(1)
+        ('#f2efe6', '#e8674a')
+    """
+    share = min(max(share, 0.0), 1.0)
+    cold, hot = (242, 239, 230), (232, 103, 74)
+    return "#" + "".join(f"{round(c + (h - c) * share):02x}" for c, h in zip(cold, hot, strict=True))
+
+
 def head(*, number: bool, first: bool) -> str:
     """Style a column's heading.
 

@@ -27,7 +27,7 @@ def table_text(report: Report, *, columns: Sequence[Column] = DEFAULT, unfold: b
 
     Args:
         report: the model's rows.
-        columns: any of layer, options, shape, dtype, inputs, macs, parameters.
+        columns: any of layer, options, shape, dtype, inputs, macs, time, parameters.
         unfold: show every layer of repeated blocks.
 
     Raises:

@@ -43,6 +43,18 @@ def size(nbytes: int) -> str:
     return f"{nbytes} bytes" if unit == 0 else f"{amount:.1f} {_UNITS[unit]}"
 
 
+def duration(seconds: float) -> str:
+    """Write a time in the unit that people would use.
+
+    Example:
+        >>> duration(0.0000421), duration(0.0132), duration(2.5)
+        ('42.1 µs', '13.2 ms', '2.50 s')
+    """
+    if seconds < 1e-3:
+        return f"{seconds * 1e6:.1f} µs"
+    return f"{seconds * 1e3:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
 def shape_words(row: Row) -> str:
     """Write a row's output shape, or why there is none.
 

@@ -133,7 +133,7 @@ TABLE = (
     Private("tinygrad.uop.ops.Ops.CONTIGUOUS_BACKWARD", "taken out of a step"),
     Private("tinygrad.uop.ops.graph_rewrite", "takes them out"),
     # kernels written for devices that are not here
-    Private("tinygrad.codegen.do_to_program", "writes a kernel past the cache of programs", ("ast", "renderer")),
+    Private("tinygrad.codegen.do_to_program", "writes a kernel past the cache of programs"),
     Private("tinygrad.helpers.ansistrip", "the name of a kernel without colours"),
     Private("tinygrad.renderer.Renderer", "base of all renderers", ("target",)),
     Private("tinygrad.renderer.Renderer.has_local", "whether a device has threads"),
@@ -144,6 +144,9 @@ TABLE = (
     Private("tinygrad.uop.ops.Ops.SOURCE", "the source of a kernel"),
     Private("tinygrad.Tensor.linear_with_vars", "the kernels of a result"),
     Private("tinygrad.helpers.NO_MEMORY_PLANNER", "each result in memory of its own, to tell what a kernel works on"),
+    # timing kernels
+    Private("tinygrad.engine.realize.ExecContext", "runs one kernel and waits", ("var_vals", "update_stats", "wait")),
+    Private("tinygrad.engine.realize.pm_exec", "runs one kernel"),
     # random numbers
     Private(
         "tinygrad.Tensor._rand", "counted numbers from our own keys", ("key", "counter", "shape", "dtype", "contiguous")

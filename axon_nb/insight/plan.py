@@ -71,13 +71,16 @@ def plan(model: Model, shapes: Mapping[str, Any], work: Work) -> list[Step]:
     build.owners |= {_buffer(tensor): owner for _, owner, tensor in plain if owner}
 
     marks: dict[UOp, str] = {}
+    outputs: set[UOp] = set()
 
     def mark(node: Node, value: Tensor) -> Tensor:
-        if not dtypes.is_float(value.dtype):
-            return value
+        if not dtypes.is_float(value.dtype) or value.uop.base in outputs:
+            return value  # the layer does no work of its own: dropout when it drops nothing, another shape
         number = Tensor.empty(*(1 for _ in value.shape), dtype=value.dtype, device="CPU")
         marks[_buffer(number)] = model.names[node]
-        return value * number
+        made = value * number
+        outputs.add(made.uop.base)
+        return made
 
     marked = schedule(tensor for *_, tensor in build.results(mark=mark))
     found = _layers(calls, marked, marks, build)
