@@ -3,6 +3,7 @@
 ``import axon_nb as ax``, or ``%load_ext axon_nb`` in a notebook for the ``%%axon`` cell magic.
 """
 
+import importlib
 from typing import Any
 
 from tinygrad import Tensor
@@ -53,6 +54,17 @@ __all__ = [
 # Every layer and combinator is ax.<name>; the declaration is the only place that names it.
 globals().update(registry)
 __all__ += [name for name in registry if name not in __all__]
+
+
+_WIDGETS = {"Builder": "builder"}
+"""What stands in which module of ``widgets``: loaded when it is first used."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WIDGETS:
+        return getattr(importlib.import_module(f"axon_nb.widgets.{_WIDGETS[name]}"), name)
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)
 
 
 def _notebook_bar(total: int | None) -> progress.Bar:
