@@ -23,6 +23,7 @@ from axon_nb.params import Params
 from axon_nb.scope import Scope
 from axon_nb.serialize import from_json
 from axon_nb.training import Trained, fit, optimizers, progress, schedules
+from axon_nb.training.saved import load, save
 
 __version__ = "0.1.0"
 
@@ -45,9 +46,11 @@ __all__ = [
     "initializers",
     "input",
     "layer",
+    "load",
     "losses",
     "metrics",
     "optimizers",
+    "save",
     "schedules",
 ]
 

@@ -5,8 +5,10 @@ Knows nothing about how it was trained.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from axon_nb.compiled import Compiled, map_tensors
@@ -15,6 +17,7 @@ from axon_nb.display.html import escape
 from axon_nb.graph import Model
 from axon_nb.lazy import numpy as np
 from axon_nb.params import Params
+from axon_nb.serialize.file import write_model
 from axon_nb.training.feed import check_batch_size, filled, host
 from axon_nb.training.independence import is_by_sample
 
@@ -83,6 +86,15 @@ class Trained:
         """
         result: dict[str, Any] = self.evaluator(self.params, data, batch_size)
         return result
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the model, its weights and the history into one safetensors file, which ``ax.load`` reads.
+
+        Raises:
+            FileError: it cannot be written there.
+        """
+        more = {"history": self.history, "note": self.note}
+        return write_model(path, self.model, self.params, more)
 
     def plot(self) -> Any:
         """Draw the loss and the metrics over the epochs; returns a matplotlib figure."""
