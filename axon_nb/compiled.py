@@ -8,11 +8,12 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from tinygrad import Tensor
 
+from axon_nb import hooks
 from axon_nb.data import as_inputs, batch_shapes
 from axon_nb.engine import RUNTIME, Program, as_device, default_device, upload
 from axon_nb.engine import random as streams
@@ -24,7 +25,7 @@ from axon_nb.params import Carried, Leaf, Params, Path, check_fits, dtype_name, 
 from axon_nb.scope import Scope
 from axon_nb.shapes import show, whole
 from axon_nb.source import here
-from axon_nb.trace import ParamSpec, call, path_of, trace
+from axon_nb.trace import ParamSpec, Trace, call, path_of, trace
 
 Mode = Literal["train", "inference"]
 
@@ -65,8 +66,23 @@ def draw(model: Model, seed: int, like: Any, shapes: Mapping[str, Any]) -> Param
             path: Leaf(kept[path] if path in kept else _draw(seed, path, spec, device), kinds[path])
             for path, spec in specs.items()
         }
+        _hook_first(traced, drawn, kept)
         realize([leaf.tensor for leaf in drawn.values()])
     return Params(drawn, carried)
+
+
+def _hook_first(traced: Trace, drawn: dict[Path, Leaf], kept: Mapping[Path, Tensor]) -> None:
+    """Show hooks the weights of their layers, where not all were kept from before."""
+    owned: dict[Node, dict[str, Path]] = {}
+    for path, (node, spec) in traced.declared().items():
+        owned.setdefault(node, {})[spec.name] = path
+    for node in traced.model.nodes:
+        paths = owned.get(traced.model.owners[node.layer], {})
+        if not node.hooks or all(path in kept for path in paths.values()):
+            continue
+        found = hooks.initialized(traced.model, node, {name: drawn[path].tensor for name, path in paths.items()})
+        for name, path in paths.items():
+            drawn[path] = replace(drawn[path], tensor=found[name])
 
 
 def _check_seed(seed: Any) -> None:
@@ -192,28 +208,41 @@ def forward(
     Raises:
         AxonError: a layer refuses its input; names the layer.
     """
-    results: dict[Node, Any] = {**dict.fromkeys(model.inputs), **inputs}
+    results: dict[Node, Any] = dict.fromkeys(set(model.inputs) - set(inputs))
+
+    def finish(node: Node, value: Any) -> None:
+        value = hooks.passed(model, node, "forward", value, training=training)
+        results[node] = hooks.with_backward(model, node, value) if training else value
+
     for node in model.nodes:
+        if node in inputs:
+            finish(node, inputs[node])
+            continue
         if node in results:
             continue
         given: list[Any] = [None if parent is None else results[parent] for parent in node.inputs]
         if node.lacks(lambda one: results[one] is None):
             results[node] = None
             continue
+        if node.hooks:
+            taken = given[0] if len(given) == 1 else tuple(given)
+            taken = hooks.passed(model, node, "pre_forward", taken, training=training)
+            given = [taken] if len(given) == 1 else list(taken)
         if node.is_input or node.is_pick:
-            results[node] = given[0][node.options["index"]] if node.is_pick else given[0]
+            finish(node, given[0][node.options["index"]] if node.is_pick else given[0])
             continue
         scope = RunScope(values, path_of(model, node), training=training)
         try:
-            results[node] = call(node.layer, scope, given)
+            result = call(node.layer, scope, given)
             if each is not None:
-                results[node] = map_tensors(results[node], functools.partial(each, node))
+                result = map_tensors(result, functools.partial(each, node))
         except AxonError as error:
             raise error.at(where(node.layer, model.names[node])) from None
         except Exception as error:
             place = where(node.layer, model.names[node])
             got = ", ".join(str(tuple(one.shape)) for one in given if one is not None)
             raise ShapeError(str(error) or type(error).__name__, where=place, got=got) from error
+        finish(node, result)
     _check_there(model, results)
     return map_leaves(model.outputs, results.__getitem__)
 
@@ -367,7 +396,8 @@ class Compiled:
                 nesting[:] = [map_tensors(result, lambda _: None)]
                 return tuple(_tensors(result))
 
-            self._programs[key] = Program(run, name=f"predict {self.model.name or ''}".strip()), nesting
+            eager = hooks.reads_values(self.model, training=False)
+            self._programs[key] = Program(run, name=f"predict {self.model.name or ''}".strip(), eager=eager), nesting
         made: tuple[Program, list[Any]] = self._programs[key]
         return made
 

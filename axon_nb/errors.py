@@ -75,6 +75,10 @@ class DataError(AxonError, ValueError):
     """Data given to predict or fit that the model cannot take."""
 
 
+class HookError(AxonError):
+    """A hook failed, or returned what cannot take a tensor's place."""
+
+
 class TrainingError(AxonError):
     """Training cannot go on: the loss is not finite, a callback failed ..."""
 

@@ -27,6 +27,7 @@ LEVELS = (
     "graph",
     "trace",
     "surgery",
+    "hooks",
     "display",
     "functional",
     "layers",

@@ -45,6 +45,7 @@ class Program:
         training: whether tinygrad's TRAINING is on in the function.
         keep: whether results stay as they are when the program runs again. False saves a copy of each; they are then
             overwritten by the next call.
+        eager: whether nothing is recorded and the function runs each time, for one that reads values.
 
     Example:
         >>> double = Program(lambda x: x * 2)
@@ -60,11 +61,13 @@ class Program:
         state: Iterable[Tensor] | Callable[[], Iterable[Tensor]] = (),
         training: bool = False,
         keep: bool = True,
+        eager: bool = False,
     ) -> None:
         self.function = function
         self.name = name
         self.training = training
         self.keep = keep
+        self.eager = eager
         self._ask_state = state if callable(state) else functools.partial(iter, tuple(state))
         self._state = _State(())
         self._recordings: OrderedDict[Signature, tuple[Callable[..., Tensors], Body]] = OrderedDict()
@@ -72,7 +75,7 @@ class Program:
     def __call__(self, *tensors: Tensor) -> Tensor | Tensors:
         """Run the function on these tensors."""
         with RUNTIME, Context(TRAINING=int(self.training)):
-            if capturing:  # called by another program's function: become part of its recording
+            if capturing or self.eager:  # in another program's function: become part of its recording
                 returned = self.function(*tensors)
                 return _unpacked(check_results(returned, self.name), single=isinstance(returned, Tensor))
             inputs, (run, body) = self._prepared(tensors)

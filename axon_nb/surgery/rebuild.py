@@ -18,15 +18,15 @@ Place: TypeAlias = tuple[tuple[str, ...], str]
 """The part that a layer's weights stand in, and its name there."""
 
 
-def rebuilt(model: Model, change: Callable[[Node, tuple[Node, ...]], Value]) -> Structure:
+def rebuilt(model: Model, change: Callable[[Node, tuple[Node, ...]], Value], *, picks: bool = False) -> Structure:
     """Put what a function makes of each node and its new parents in its place.
 
-    The function is not asked about picks: they follow their layer. Where it returns a node with the old parents'
-    node itself and nothing before it changed, the node stays the same object.
+    The function is not asked about picks, which follow their layer, unless ``picks`` says so. Where it returns the node
+    itself, and nothing before it changed, the node stays the same object.
     """
     new: dict[Node, Value] = {}
     for node in model.nodes:
-        if node.is_pick:
+        if node.is_pick and not picks:
             new[node] = _picked(model, node, new[node.parents[0]])
             continue
         new[node] = change(node, tuple(_single(model, parent, node, new[parent]) for parent in node.parents))

@@ -24,7 +24,8 @@ def is_by_sample(model: Model, *, training: bool) -> bool:
     """
     known = trace(model).nodes
     return not any(
-        (training and any(spec.is_state for spec in known[node].params))
+        node.hooks  # which would see the filling too
+        or (training and any(spec.is_state for spec in known[node].params))
         or not _keeps_apart(node.layer, known[node].shape)
         for node in model.nodes
     )

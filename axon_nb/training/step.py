@@ -13,6 +13,7 @@ from tinygrad import Tensor
 from axon_nb.compiled import Values, as_tensor, forward
 from axon_nb.engine import RUNTIME, Program, upload
 from axon_nb.graph import Model, Node
+from axon_nb.hooks import reads_values
 from axon_nb.lazy import numpy as np
 from axon_nb.params import Leaf, Params, realize
 from axon_nb.trace import trace
@@ -55,9 +56,12 @@ class Trainer:
         def state() -> list[Tensor]:
             return [*self._state, self.sums]
 
-        self._train = Program(self._train_step, "training step", state=state, training=True, keep=False)
+        # Hooks that read numbers cannot be recorded.
+        eager = {training: reads_values(model, training=training) for training in (True, False)}
+        options: dict[str, Any] = {"state": state, "keep": False}
+        self._train = Program(self._train_step, "training step", training=True, eager=eager[True], **options)
         self._change = Program(self._change_step, "change of weights", state=state, training=True, keep=False)
-        self._evaluate = Program(self._evaluate_step, "evaluation step", state=state, keep=False)
+        self._evaluate = Program(self._evaluate_step, "evaluation step", eager=eager[False], **options)
 
     @property
     def params(self) -> Params:
