@@ -8,6 +8,7 @@ from typing import Any
 
 from tinygrad import Tensor
 
+import axon_nb.advice
 import axon_nb.display.views
 import axon_nb.insight
 import axon_nb.layers

@@ -6,8 +6,37 @@ Knows nothing about layers, tensors or notebooks.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Self
+
+
+class Fix(str):
+    """A change that was tried and makes the model fit: the sentence that says it, and what comes of it.
+
+    It is a piece of text, as the hints beside it in ``error.fixes`` are, so that both can be printed alike.
+
+    Example:
+        >>> fix = Fix("put flatten() before it", code="flatten() | dense(10)")
+        >>> fix.text, fix.code
+        ('put flatten() before it', 'flatten() | dense(10)')
+    """
+
+    code: str
+    """What to write, as it would stand in a cell."""
+    model: Any
+    """The whole model with the change made."""
+
+    def __new__(cls, text: str, *, code: str = "", model: Any = None) -> Self:
+        """Make the text, with what belongs to it."""
+        made = super().__new__(cls, text)
+        made.code = code
+        made.model = model
+        return made
+
+    @property
+    def text(self) -> str:
+        """The sentence."""
+        return str(self)
 
 
 class AxonError(Exception):
@@ -29,9 +58,30 @@ class AxonError(Exception):
         self.problem = problem
         self.where = where
         self.got = got
-        self.fixes: tuple[str, ...] = (fix,) if isinstance(fix, str) else tuple(fix or ())
+        self.hints: tuple[str, ...] = (fix,) if isinstance(fix, str) else tuple(fix or ())
+        """What to do, as whoever raised it wrote it down."""
+        self._tried: tuple[str, ...] = ()
+        self._search: Callable[[], tuple[str, ...]] | None = None
         self.excerpt: str | None = None
         """The line of code it is about, with carets under the place; put in by who knows the code."""
+
+    @property
+    def fixes(self) -> tuple[str, ...]:
+        """What to do, best first: each a `Fix`, which was tried and works; hints where there is none."""
+        search, self._search = self._search, None
+        if search is not None:
+            self._tried = search()
+        return self._tried or self.hints
+
+    @fixes.setter
+    def fixes(self, fixes: Iterable[str]) -> None:
+        self._search, self._tried = None, ()
+        self.hints = tuple(fixes)
+
+    def search_with(self, search: Callable[[], tuple[str, ...]]) -> Self:
+        """Put in what finds fixes, to be called when they are first looked at; hints stay where it finds none."""
+        self._search = search
+        return self
 
     def at(self, where: str, got: str | None = None) -> Self:
         """Return this error with its place filled in, where it has none yet."""
@@ -40,7 +90,8 @@ class AxonError(Exception):
         return self
 
     def __str__(self) -> str:
-        return message(self.where, self.problem, self.got, self.fixes, self.excerpt)
+        fixes = self.fixes  # first: the search for them may find out what was got
+        return message(self.where, self.problem, self.got, fixes, self.excerpt)
 
     def _render_traceback_(self) -> list[str]:
         """Give IPython the lines to print in place of a traceback."""

@@ -343,12 +343,17 @@ def _check_count(op: Op, inputs: tuple[Node | None, ...]) -> None:
         named = f"by name: {op!r}({', '.join((*known.inputs[:least], *(f'{n}={n}' for n in known.inputs[least:])))})"
         fix = "join them first: (a, b) | concatenate()" if takes == 1 else pipe if least == takes else named
         problem = f"takes {word} and got {len(inputs)}"
-        raise GraphError(problem, where=where(op), fix=fix)
+        error = GraphError(problem, where=where(op), fix=fix)
+        raise error.search_with(lambda: tuple(f for find in arity_finders for f in find(op, inputs, error)))
     for place, node in enumerate(inputs):
         if node is None and known.needs(place):
             name = known.inputs[0 if known.variadic else place]
             problem = f"its input {name!r} cannot be left out"
             raise GraphError(problem, where=where(op))
+
+
+arity_finders: list[Callable[[Op, tuple[Node | None, ...], GraphError], tuple[str, ...]]] = []
+"""What looks for fixes where a layer is given too many or too few inputs. Filled by ``advice``, which stands above."""
 
 
 def pick(op: Op, index: int) -> Op:
@@ -367,7 +372,8 @@ def output_count(op: Op) -> int:
 def where(op: Op, name: str | None = None) -> str:
     """Say which layer and where it was written: ``dense 'dense_1' (cell line 4)``."""
     named = f" {name or op.name!r}" if name is None and op.name else f" {name!r}" if name else ""
-    return f"{op.declaration.name}{named}" + (f" ({op.source})" if op.source else "")
+    source = op.joined or op.source
+    return f"{op.declaration.name}{named}" + (f" ({source})" if source else "")
 
 
 def _need_model(value: object) -> Model:
@@ -618,7 +624,7 @@ class Part(Layer):
 def again(op: Op) -> Op:
     """Make an input's layer anew: it has no weights to share, and would be named as a further use of the open input."""
     made = Op(op.declaration, op.options, op.name)
-    made.source = op.source
+    made.joined, made.source = made.source, op.source
     return made
 
 

@@ -93,6 +93,9 @@ class Layer(Joinable, ABC):
 class Op(Layer):
     """One declared layer with its options."""
 
+    joined: Source | None = None
+    """For the input of a part: where the part was joined to what stands before it."""
+
     def __init__(self, declaration: Declaration, options: dict[str, Any], name: str | None = None) -> None:
         self.declaration = declaration
         self.options = options

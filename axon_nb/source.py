@@ -15,6 +15,7 @@ from pathlib import Path
 from types import CodeType
 
 _PACKAGE = str(Path(__file__).parent) + os.sep  # not a user's "axon_nb_homework" beside it
+_AXON_CELL = re.compile(r"<axon (\w+) \w+>")
 _CELL = re.compile(r"^<axon|[/\\]ipykernel_\d+[/\\]|^<ipython-input")
 
 
@@ -45,6 +46,19 @@ class Source:
     def text(self) -> str:
         """The line itself, empty where the source is not at hand."""
         return linecache.getline(self.filename, self.line).rstrip("\n")
+
+    @property
+    def segment(self) -> str:
+        """What was written there, up to the end of the line: ``residual(dense(8))``. Empty where it is not at hand."""
+        line, end_line, start, end = self.position
+        text = linecache.getline(self.filename, line).rstrip("\n").encode(errors="replace")
+        return text[start or 0 : end if end_line == line else None].decode(errors="replace")
+
+    @property
+    def cell(self) -> str | None:
+        """Name of the model whose ``%%axon`` cell it stands in, where it stands in one."""
+        match = _AXON_CELL.match(self.filename)
+        return match and match[1]
 
     def __str__(self) -> str:
         if _CELL.search(self.filename):

@@ -7,10 +7,11 @@ in common is the answer.
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,6 +27,7 @@ from axon_nb.probes import Probes, make_probes, symbol
 from axon_nb.rows import ParamKind, ParamRow, Report, Row
 from axon_nb.scope import Scope
 from axon_nb.shapes import Shape, as_shape, show
+from axon_nb.source import Source
 
 _MEMO_SIZE = 8192
 
@@ -289,8 +291,23 @@ def trace(model: Model, shapes: dict[str, Any] | None = None, missing: Collectio
             known[node], values[node] = NodeTrace(missing=True), None
             continue
         known[node], values[node] = _trace_node(model, node, given, probes, values, known)
-        failed = known[node].error is not None
+        error = known[node].error
+        if error is not None:
+            failed = True
+            error.search_with(functools.partial(find_fixes, model, node, known, shapes or {}, error))
     return Trace(model, known)
+
+
+def find_fixes(
+    model: Model, node: Node, known: dict[Node, NodeTrace], shapes: dict[str, Any], error: AxonError
+) -> tuple[str, ...]:
+    """Look for changes that make a model fit, in whatever way was put into ``finders``."""
+    return tuple(fix for finder in finders for fix in finder(model, node, known, shapes, error))
+
+
+finders: list[Callable[..., tuple[str, ...]]] = []
+"""Called with the model, the node that does not fit, what is known of the nodes before it, the shapes that were given
+for inputs and the error. Filled by ``advice``, which stands above."""
 
 
 def _trace_node(
@@ -309,8 +326,6 @@ def _trace_node(
         return NodeTrace(), None
     inputs: list[Any] = [column or [_LEFT_OUT] * len(probes.runs) for column in columns]
     parents = [one for one in there if one is not None]
-    got = ", ".join(show_spec(known[parent]) for parent in parents)
-    place = where(node.layer, model.names[node])
     specs: tuple[Any, ...] = ()
     try:
         if node.is_input:
@@ -326,7 +341,8 @@ def _trace_node(
         return found, [one and one.output for one in traced]
     except AxonError as error:
         said = _in_known_words(_copy_error(error), specs, [one and known[one].shape for one in there])
-        return NodeTrace(error=said.at(place, got)), None
+        got = ", ".join(show_spec(known[parent]) for parent in parents)
+        return NodeTrace(error=said.at(where(node.layer, model.names[node]), got)), None
 
 
 _LEFT_OUT: Any = object()  # where None says that sizes were refused
@@ -375,6 +391,7 @@ def _in_known_words(error: AxonError, specs: tuple[Any, ...], shapes: Sequence[A
         return tried[size] if size in tried and size not in written else match[0]
 
     error.problem = re.sub(r"(?<![\w.])\d+(?![\w.])", word, error.problem)
+    error.got = error.got and re.sub(r"(?<![\w.])\d+(?![\w.])", word, error.got)
     left = {int(number) for number in re.findall(r"\d+", error.problem)}
     guessed = [size for size in tried if size not in written and any(n >= size and n % size == 0 for n in left)]
     if guessed:
@@ -385,7 +402,7 @@ def _in_known_words(error: AxonError, specs: tuple[Any, ...], shapes: Sequence[A
 
 def _copy_error(error: AxonError) -> AxonError:
     """Copy an error before a place is put into it: a remembered one may be raised again for another layer."""
-    copy = type(error)(error.problem, where=error.where, got=error.got, fix=error.fixes)
+    copy = type(error)(error.problem, where=error.where, got=error.got, fix=error.hints)
     copy.__cause__ = error.__cause__
     return copy
 
@@ -441,20 +458,21 @@ def _enter_part(node: Node, parent: NodeTrace) -> NodeTrace:
     """Check what reaches the input of a part against the shape that the part declares."""
     declared = node.options["shape"]
     if declared is not None and isinstance(parent.shape, tuple):
-        _unify(declared, parent.shape)
+        _unify(declared, parent.shape, node.layer.source if node.layer.joined else None)
     if parent.dtype != node.options["dtype"]:
         problem = f"takes {node.options['dtype']} numbers, and gets {parent.dtype}"
         raise ShapeError(problem)
     return replace(parent, params=(), macs=0)
 
 
-def _unify(declared: Shape, actual: Any) -> None:
+def _unify(declared: Shape, actual: Any, source: Source | None = None) -> None:
     fits = len(declared) == len(actual) and all(
         not (isinstance(want, int) and isinstance(have, int)) or want == have
         for want, have in zip(declared, actual, strict=True)
     )
     if not fits:
-        problem = f"takes {show(declared)}"
+        cell = f" of {source.cell!r}" if source and source.cell else ""
+        problem = f"takes {show(declared)}" + (f", as {source}{cell} says" if source else "")
         raise ShapeError(problem, got=show(actual))
 
 

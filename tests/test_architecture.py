@@ -27,6 +27,7 @@ LEVELS = (
     "graph",
     "trace",
     "surgery",
+    "advice",
     "hooks",
     "display",
     "functional",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import linecache
-import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -33,7 +32,6 @@ FLAGS: dict[str, dict[str, Any]] = {
     "--unfold": {"action": "store_true", "help": "Show every layer of repeated blocks."},
     "--columns": {"metavar": "NAMES", "help": "Columns of the table, with commas between: layer,shape,parameters"},
 }
-_AXON_CELL = re.compile(r"<axon (\w+) \w+>")
 VALUED = tuple(flag for flag, settings in FLAGS.items() if "action" not in settings)
 
 
@@ -154,8 +152,7 @@ def _located(error: Exception, cell: Cell, source: Source | None) -> AxonError:
     if source.filename == cell.filename:
         return point(ours, cell.lines, span_at(cell, (line, end_line, column, end_column)))
     lines = [text.rstrip("\r\n") for text in linecache.getlines(source.filename)]
-    other = _AXON_CELL.match(source.filename)
-    place = f"{source} of {other[1]!r}" if other else str(source)
+    place = f"{source} of {source.cell!r}" if source.cell else str(source)
     where = (ours.where or "").replace(str(source), place)
     ours.where = where if place in where else f"{where} ({place})".lstrip()
     if line > len(lines) or column is None or end_column is None:

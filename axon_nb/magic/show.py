@@ -64,7 +64,8 @@ def _unapplied(value: object) -> str | None:
 
 def _failed_at(model: Model, known: Report) -> Source | None:
     failed = next((row.key for row in known.rows if row.status == "failed"), None)
-    return None if failed is None else model.nodes[failed].layer.source
+    layer = None if failed is None else model.nodes[failed].layer
+    return None if layer is None else layer.joined or layer.source
 
 
 def _card(known: Report, look: Look) -> dict[str, str]:

@@ -55,11 +55,17 @@ def test_an_error_points_at_the_layer(real, cell, kind, line, text, at):
     assert "m" not in real.variables
 
 
-def test_an_input_of_the_header_stands_in_the_cell(real):
+def test_where_parts_do_not_meet_the_pipe_is_pointed_at_and_the_other_cell_named(real):
     real.run("%%axon part(image: (28, 28)) --quiet\n| flatten()")
-    assert real.fails("%%axon m(x: 3)\npart(x)").split("ShapeError: ")[1].split("\n")[1:3] == [
-        "    %%axon part(image: (28, 28)) --quiet",
-        "                ^^^^^",
+    assert real.fails("%%axon m(x: 3)\npart(x)").split("ShapeError: ")[1].split("\n")[:4] == [
+        "input 'part.image' (cell line 2): takes (None, 28, 28), as cell line 1 of 'part' says",
+        "    part(x)",
+        "    ^^^^^^^",
+        "  got: (None, 3)",
+    ]
+    assert real.fails("%%axon m(x: 3)\nx | dense(784) | part").split("ShapeError: ")[1].split("\n")[1:3] == [
+        "    x | dense(784) | part",
+        "                     ^^^^",
     ]
 
 
