@@ -19,9 +19,11 @@ from axon_nb.trace import show_spec, trace
 def find(op: Op, inputs: tuple[Node | None, ...], error: GraphError) -> tuple[Fix, ...]:
     """Find ways to apply a layer to these inputs after all, and say what they are."""
     there = tuple(node for node in inputs if node is not None)
-    known = trace(Model(there)).nodes if there else {}
-    error.got = error.got or ", ".join(show_spec(known[node]) for node in there) or None
-    return tried(sorted(_candidates(op, there), key=lambda one: one.cost), lambda made: trace(made).error is None)
+    fixes = tried(sorted(_candidates(op, there), key=lambda one: one.cost), lambda made: trace(made).error is None)
+    if fixes and not error.got:
+        known = trace(Model(there)).nodes
+        error.got = ", ".join(show_spec(known[node]) for node in there)
+    return fixes
 
 
 def _candidates(op: Op, inputs: tuple[Node, ...]) -> Iterator[Candidate]:
@@ -38,9 +40,6 @@ def _candidates(op: Op, inputs: tuple[Node, ...]) -> Iterator[Candidate]:
         if units:
             other = make("dense", units)
             yield Candidate(1.0, f"write {other!r} in place of {op!r}", repr(other), _applying(other, inputs))
-    if 1 < takes < len(inputs):
-        code = f"({', '.join('abcdef'[:takes])}) | {op!r}"
-        yield Candidate(1.0, f"give it the first {takes}: {code}", code, _applying(op, inputs[:takes]))
 
 
 def _picked(op: Op, inputs: tuple[Node, ...]) -> Iterator[Candidate]:
