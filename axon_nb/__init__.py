@@ -12,6 +12,7 @@ import axon_nb.advice
 import axon_nb.display.views
 import axon_nb.insight
 import axon_nb.layers
+import axon_nb.model_function
 import axon_nb.surgery  # noqa: F401 - these add layers and verbs
 from axon_nb import functional
 from axon_nb.compiled import Compiled, build

@@ -15,7 +15,7 @@ from typing import Any, ParamSpec, TypeAlias, TypeVar
 from axon_nb import shapes
 from axon_nb.declaration import Declaration
 from axon_nb.errors import AxonError, GraphError, article, brief, unknown
-from axon_nb.layer import Layer, Op, as_layer, check_name, combinator, mixed, registry, unnested
+from axon_nb.layer import Layer, Op, as_layer, check_name, combinator, mixed, need_layer, registry, unnested
 from axon_nb.options import Choice, Flag, Option, OptionType
 
 P = ParamSpec("P")
@@ -601,17 +601,37 @@ class Part(Layer):
         self.model = model
 
     def build(self, wiring: Any, *inputs: Any) -> Any:  # noqa: D102
+        if not isinstance(wiring, Builder):
+            return self._run(wiring, inputs)
         expected = self.model.inputs
         if len(inputs) != len(expected):
             problem = f"{len(inputs)} outputs meet {len(expected)} inputs"
             names = ", ".join(self.model.names[node] for node in expected)
             raise GraphError(problem, got=f"inputs: {names}", fix="pipe one model for each input: (a, b) | model")
+        path = wiring.path or ((self.model.name,) if self.model.name else ())
         bound = {
-            node: node.altered(layer=again(node.layer), own_name=node.own_name, parents=(value,), path=wiring.path)
+            node: node.altered(
+                layer=again(node.layer, named=bool(path)), own_name=node.own_name if path else None,
+                inputs=(value,), path=path + node.path,
+            )
             for node, value in zip(expected, inputs, strict=True)
-        }
-        made = tuple(leaves(_copy(self.model, wiring.path, bound)))
+        }  # fmt: skip
+        made = tuple(leaves(_copy(self.model, path, bound)))
         return made if len(made) > 1 else made[0]
+
+    def _run(self, wiring: Any, inputs: tuple[Any, ...]) -> Any:
+        """Apply the layers one by one, where they make something else than a model."""
+        made: dict[Node, Any] = dict(zip(self.model.inputs, inputs, strict=True))
+        for node in self.model.nodes:
+            if node in made:
+                continue
+            if node.is_input or node.is_pick:
+                value = made[node.parents[0]]
+                made[node] = value[node.options["index"]] if node.is_pick else value
+                continue
+            inner = functools.reduce(lambda outer, name: outer.inside(name), node.path, wiring)
+            made[node] = inner.apply(node.layer, tuple(one and made[one] for one in node.inputs))
+        return map_leaves(self.model.outputs, made.__getitem__)
 
     @property
     def ops(self) -> Iterator[Op]:  # noqa: D102
@@ -621,9 +641,18 @@ class Part(Layer):
         return repr(self.model)
 
 
-def again(op: Op) -> Op:
+def as_part(value: Any) -> Layer:
+    """Return what stands for a layer as one; a model too, which is applied to as many inputs as it has.
+
+    Raises:
+        GraphError: it is none.
+    """
+    return Part(value) if isinstance(value, Model) and not isinstance(value, Source) else need_layer(value)
+
+
+def again(op: Op, *, named: bool = True) -> Op:
     """Make an input's layer anew: it has no weights to share, and would be named as a further use of the open input."""
-    made = Op(op.declaration, op.options, op.name)
+    made = Op(op.declaration, op.options, op.name if named else None)
     made.joined, made.source = made.source, op.source
     return made
 
@@ -645,5 +674,6 @@ def _copy(model: Model, path: tuple[str, ...], new: dict[Node, Node]) -> Structu
 
 
 __all__ = [
-    "INPUT", "PICK", "Model", "Node", "Part", "Source", "Structure", "compose", "input", "leaves", "map_leaves", "verb",
+    "INPUT", "PICK", "Model", "Node", "Part", "Source", "Structure", "as_part", "compose", "input", "leaves",
+    "map_leaves", "verb",
 ]  # fmt: skip

@@ -25,6 +25,8 @@ LEVELS = (
     "scope",
     "layer",
     "graph",
+    "clones",
+    "model_function",
     "trace",
     "surgery",
     "advice",

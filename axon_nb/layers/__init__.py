@@ -6,6 +6,7 @@ Know nothing about how a layer is traced or run.
 from axon_nb.layers import (
     activation,
     attention,
+    combinators,
     combine,
     convolution,
     dropout,
@@ -18,6 +19,6 @@ from axon_nb.layers import (
 )
 
 __all__ = [
-    "activation", "attention", "combine", "convolution", "dropout", "linear", "normalization", "pooling", "recurrent",
-    "shape", "special",
+    "activation", "attention", "combinators", "combine", "convolution", "dropout", "linear", "normalization", "pooling",
+    "recurrent", "shape", "special",
 ]  # fmt: skip

@@ -8,8 +8,8 @@ from tinygrad import Tensor
 
 from axon_nb import functional
 from axon_nb.errors import GraphError
-from axon_nb.graph import Model, Part
-from axon_nb.layer import Branches, Chain, Layer, Same, combinator, layer, need_layer
+from axon_nb.graph import as_part
+from axon_nb.layer import Branches, Chain, Layer, Same, combinator, layer
 from axon_nb.options import Axis
 
 
@@ -133,12 +133,12 @@ def residual(*layers: Any, shortcut: Any = None) -> Layer:
         >>> (input((None, 8)) | residual(dense(32, "relu") | dense(8))).output_shape
         (None, 8)
     """
-    made = [need_layer(one) for one in layers]
+    made = [as_part(one) for one in layers]
     if not made:
         problem = "residual takes at least one layer"
         raise GraphError(problem, fix="residual(dense(8) | relu())")
     inner = made[0] if len(made) == 1 else Chain(*made)
-    bare = Same() if shortcut is None else need_layer(shortcut)
+    bare = Same() if shortcut is None else as_part(shortcut)
     return Branches((bare, inner), add())
 
 
@@ -156,7 +156,7 @@ def block(name: str, *layers: Any) -> Layer:
         >>> (input((None, 8)) | block("encoder", dense(4))).params
         {'encoder.dense_0.kernel': (8, 4), 'encoder.dense_0.bias': (4,)}
     """
-    made = [Part(one) if isinstance(one, Model) else need_layer(one) for one in layers]
+    made = [as_part(one) for one in layers]
     if not made:
         problem = "block takes a name and at least one layer"
         raise GraphError(problem, fix='block("encoder", dense(8) | relu())')

@@ -9,10 +9,12 @@ from typing import Any
 from tinygrad import Tensor
 
 from axon_nb import functional
-from axon_nb.errors import GraphError, OptionError, brief
+from axon_nb.clones import renewed
+from axon_nb.errors import OptionError
 from axon_nb.functional import window
 from axon_nb.functional.initializers import as_initializer
-from axon_nb.layer import Branches, Chain, Layer, Op, Same, Wiring, check_name, combinator, layer, need_layer, registry
+from axon_nb.graph import as_part
+from axon_nb.layer import Layer, Op, Wiring, check_name, combinator, layer, need_layer, registry
 from axon_nb.lazy import numpy as np
 from axon_nb.options import (
     Activation,
@@ -326,7 +328,7 @@ def bidirectional(layer: Any, merge: Any = "concatenate", *, name: str | None = 
         >>> (input((None, "time", 16)) | bidirectional(lstm(32))).output_shape
         (None, 'time', 64)
     """
-    return _Bidirectional(need_layer(layer), merge, name)
+    return _Bidirectional(as_part(layer), merge, name)
 
 
 _MERGES = ("concatenate", "add", "multiply", "subtract")
@@ -347,13 +349,5 @@ def _parts(made: Any) -> tuple[Any, ...]:
 
 def _twin(layer: Layer) -> Layer:
     """Make the same layer with weights of its own."""
-    if isinstance(layer, Op):
-        return Op(layer.declaration, layer.options, layer.name and f"{layer.name}_back")
-    if isinstance(layer, Chain):
-        return Chain(*map(_twin, layer.layers), name=layer.name and f"{layer.name}_back")
-    if isinstance(layer, Branches):
-        return Branches(tuple(one and _twin(one) for one in layer.branches), _twin(layer.join))
-    if isinstance(layer, Same):
-        return layer
-    problem = "bidirectional takes a layer, or layers joined by |"
-    raise GraphError(problem, got=brief(layer))
+    made: Layer = renewed(layer, lambda name: f"{name}_back")
+    return made
