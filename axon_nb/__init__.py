@@ -23,6 +23,7 @@ from axon_nb.graph import Model, compose, input
 from axon_nb.layer import Layer, layer, registry
 from axon_nb.params import Params
 from axon_nb.scope import Scope
+from axon_nb.synonyms import nearest
 from axon_nb.serialize import from_json
 from axon_nb.training import Trained, fit, optimizers, progress, schedules
 from axon_nb.training.saved import load, save
@@ -68,7 +69,9 @@ _WIDGETS = {"Builder": "builder"}
 def __getattr__(name: str) -> Any:
     if name in _WIDGETS:
         return getattr(importlib.import_module(f"axon_nb.widgets.{_WIDGETS[name]}"), name)
-    msg = f"module {__name__!r} has no attribute {name!r}"
+    close = nearest(name, __all__)
+    meant = f". Did you mean {' or '.join(map(repr, close))}?" if close else ""
+    msg = f"module {__name__!r} has no attribute {name!r}{meant}"
     raise AttributeError(msg)
 
 

@@ -5,9 +5,10 @@ Knows nothing about layers, tensors or notebooks.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable
 from typing import Any, Self
+
+from axon_nb.synonyms import nearest
 
 
 class Fix(str):
@@ -166,7 +167,7 @@ def message(where: str | None, problem: str, got: str | None, fixes: Iterable[st
 
 
 def unknown(kind: str, name: object, known: Iterable[str], *, error: type[AxonError] = UnknownNameError) -> AxonError:
-    """Make the error for a name that does not exist: the nearest ones, then all of them.
+    """Make the error for a name that does not exist: the nearest ones, then all of them if they are not many.
 
     Example:
         >>> print(unknown("layer", "dens", ["dense", "conv"]))
@@ -175,11 +176,17 @@ def unknown(kind: str, name: object, known: Iterable[str], *, error: type[AxonEr
           fix: the layers are: conv, dense
     """
     names = sorted(known)
-    close = difflib.get_close_matches(str(name), names, n=2, cutoff=0.6)
+    close = nearest(str(name), names)
     fixes = [f"did you mean {' or '.join(map(repr, close))}?"] if close else []
-    if names:
+    if len(names) > _MOST and kind == "layer":
+        fixes.append(f"%axon layers lists all {len(names)} layers")
+    elif names and (len(names) <= _MOST or not close):
         fixes.append(f"the {_plural(kind)} are: {', '.join(names)}")
-    return error(f"there is no {kind} {name!r}", fix=fixes)
+    return error(f"there is no {kind} {brief(name)}", fix=fixes)
+
+
+_MOST = 16
+"""How many names are listed though some near ones were found."""
 
 
 def _plural(kind: str) -> str:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal, SupportsFloat
 from axon_nb.errors import AxonError, OptionError, UnknownNameError, brief, unknown
 from axon_nb.registry import Registry
 from axon_nb.shapes import Shape, whole
+from axon_nb.synonyms import nearest
 
 MISSING: Any = inspect.Parameter.empty
 
@@ -53,8 +54,8 @@ class OptionType:
         return ()
 
 
-def _refuse(expected: str, value: Any) -> typing.NoReturn:
-    msg = f"must be {expected}, got {brief(value)}"
+def _refuse(expected: str, value: Any, meant: str = "") -> typing.NoReturn:
+    msg = f"must be {expected}, got {brief(value)}{meant}"
     raise ValueError(msg)
 
 
@@ -174,7 +175,9 @@ class Choice(OptionType):
         for word in self.words:
             if isinstance(value, type(word)) and value == word:
                 return word
-        _refuse("one of " + ", ".join(map(repr, self.words)), value)
+        close = nearest(str(value), self.words, most=1) if isinstance(value, str) else []
+        meant = f" (did you mean {close[0]!r}?)" if close else ""
+        _refuse("one of " + ", ".join(map(repr, self.words)), value, meant)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,7 +215,9 @@ class Paddings(OptionType):
         pairs = [_wholes(pair, 0) or () for pair in value] if isinstance(value, tuple | list) else []
         if pairs and all(len(pair) == 2 for pair in pairs):
             return tuple((pair[0], pair[1]) for pair in pairs)
-        _refuse("'valid', 'same', a whole number of at least 0, or [(before, after), ...] for each axis", value)
+        close = nearest(value, self.choices, most=1) if isinstance(value, str) else []
+        meant = f" (did you mean {close[0]!r}?)" if close else ""
+        _refuse("'valid', 'same', a whole number of at least 0, or [(before, after), ...] for each axis", value, meant)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ PACKAGE = ROOT / "axon_nb"
 
 LEVELS = (
     "lazy",
+    "synonyms",
     "errors",
     "shapes",
     "probes",

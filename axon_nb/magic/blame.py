@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import builtins
-import difflib
 import re
 from collections.abc import Iterator
 from itertools import islice
@@ -16,6 +15,7 @@ from types import TracebackType
 from axon_nb.errors import AxonError, CellError, UnknownNameError
 from axon_nb.magic.caret import Span, point, span_of, span_of_bytes
 from axon_nb.magic.namespace import Namespace
+from axon_nb.synonyms import nearest
 from axon_nb.magic.text import Cell
 
 _ELIXIR = {"nil": "None", "true": "True", "false": "False", "null": "None"}
@@ -92,9 +92,9 @@ def _unknown(error: Exception, names: Namespace) -> AxonError | None:
     name = error.name
     if name in _ELIXIR:
         return UnknownNameError(f"there is no {name!r} in Python", fix=f"write {_ELIXIR[name]}")
-    close = difflib.get_close_matches(name, sorted({*_own(names), *dir(builtins)}), n=2, cutoff=0.6)
+    close = nearest(name, names.layers) or nearest(name, sorted({*_own(names), *dir(builtins)}))
     fixes = [f"did you mean {' or '.join(map(repr, close))}?"] if close else []
-    fixes.append(f"the layers are: {', '.join(sorted(names.layers))}")
+    fixes.append("%axon layers lists all layers")
     return UnknownNameError(f"there is no layer or variable {name!r}", fix=fixes)
 
 

@@ -91,7 +91,7 @@ def test_layers_know_where_they_stand(make):
             "input(3)\n  | dens(3)",
             "cell line 3: there is no layer or variable 'dens'\n    | dens(3)\n      ^^^^\n"
             "  fix: did you mean 'dense'?\n"
-            "  fix: the layers are: broken, dense, flatten, input, misfit, reshape",
+            "  fix: %axon layers lists all layers",
         ),
         (
             UnknownNameError,
@@ -99,7 +99,7 @@ def test_layers_know_where_they_stand(make):
             "width = 3\ninput(3)\n| dense('ä', widht)",
             "cell line 4: there is no layer or variable 'widht'\n    | dense('ä', widht)\n                 ^^^^^\n"
             "  fix: did you mean 'width'?\n"
-            "  fix: the layers are: broken, dense, flatten, input, misfit, reshape",
+            "  fix: %axon layers lists all layers",
         ),
         (
             UnknownNameError,
@@ -112,7 +112,7 @@ def test_layers_know_where_they_stand(make):
             "m",
             "def f(x):\n    return x | zzz\n\nf(input())",
             "cell line 3: there is no layer or variable 'zzz'\n    return x | zzz\n               ^^^\n"
-            "  fix: the layers are: broken, dense, flatten, input, misfit, reshape",
+            "  fix: %axon layers lists all layers",
         ),
         (
             OptionError,
