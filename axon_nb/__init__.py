@@ -11,6 +11,7 @@ from tinygrad import Tensor
 import axon_nb.advice
 import axon_nb.display.views
 import axon_nb.insight
+import axon_nb.interop
 import axon_nb.layers
 import axon_nb.model_function
 import axon_nb.surgery  # noqa: F401 - these add layers and verbs

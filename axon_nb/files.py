@@ -185,6 +185,17 @@ def _replace(target: Path, parts: Iterable[bytes | memoryview]) -> None:
         raise FileError(problem, where=str(target), fix=fix) from error
 
 
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> Path:
+    """Write a file, whole or not at all.
+
+    Raises:
+        FileError: it cannot be written there.
+    """
+    target = _as_path(path)
+    _replace(target, [content])
+    return target
+
+
 def write_text(path: str | os.PathLike[str], text: str) -> Path:
     """Write a text file, whole or not at all.
 

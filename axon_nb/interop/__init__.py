@@ -1,0 +1,8 @@
+"""Owns the ways in and out: ONNX, weights and modules of other frameworks, and code for them.
+
+Knows nothing about notebooks. ``onnx``, ``torch`` and ``h5py`` are loaded when they are used, never by importing this.
+"""
+
+from axon_nb.interop import export as _export  # noqa: F401 - adds Model.to_onnx
+
+__all__: list[str] = []

@@ -1,0 +1,189 @@
+"""Owns export to ONNX: walks a model, writes each layer by its entry in the table, and names inputs and outputs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from axon_nb.checks import dtype_name
+from axon_nb.engine import RUNTIME
+from axon_nb.errors import ParamsError, brief
+from axon_nb.files import write_bytes
+from axon_nb.graph import Model, Node, leaves, verb
+from axon_nb.interop import (  # noqa: F401 - the modules fill the table
+    emit_activation,
+    emit_attention,
+    emit_conv,
+    emit_linear,
+    emit_norm,
+    emit_pool,
+    emit_recurrent,
+    emit_shape,
+)
+from axon_nb.interop.emit import RAW, TABLE, At
+from axon_nb.interop.optional import InteropError
+from axon_nb.interop.runs import Runs
+from axon_nb.interop.uops import trace_function, trace_layer_body
+from axon_nb.interop.writer import OPSET, Value, Writer, kind_of
+from axon_nb.lazy import numpy as np
+from axon_nb.params import Params, check_fits
+from axon_nb.trace import Trace, path_of, trace
+from axon_nb.training.trained import Trained
+
+_ORDER = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64")
+
+
+@verb
+def to_onnx(model: Model, params: Params, path: str | os.PathLike[str] | None = None, /, **shapes: Any) -> bytes:
+    """Write the model as it predicts, with its weights, in ONNX: an operator for each layer wherever ONNX has one.
+
+    The batch and other sizes that are not known stay open, under their names. What is only there in training is left
+    out. A function of one's own is written as the operations it is made of.
+
+    Args:
+        model: the model.
+        params: its weights.
+        path: where to write the file; it is put there in one go. Without it, only the bytes are returned.
+        **shapes: shapes of inputs that were declared without one.
+
+    Raises:
+        InteropError: the package ``onnx`` is missing, or a layer cannot be written; names the layer.
+        ShapeError: a layer does not fit.
+        ParamsError: the weights are not the model's.
+
+    Example:
+        >>> from axon_nb import dense, input
+        >>> model = input((None, 3), name="x") | dense(2, "relu")
+        >>> import importlib.util
+        >>> len(model.to_onnx(model.init())) > 100 if importlib.util.find_spec("onnx") else True
+        True
+    """
+    if not isinstance(params, Params):
+        problem = "params come from model.init() or fit(...).params"
+        raise ParamsError(problem, got=brief(params))
+    with RUNTIME:
+        made = _Export(model, params, shapes).proto().SerializeToString()
+    if path is not None:
+        write_bytes(path, made)
+    return bytes(made)
+
+
+def _trained_to_onnx(self: Trained, path: str | os.PathLike[str] | None = None, /, **shapes: Any) -> bytes:
+    """Write the trained model in ONNX: see :meth:`Model.to_onnx`."""
+    return to_onnx(self.model, self.params, path, **shapes)
+
+
+Trained.to_onnx = _trained_to_onnx  # type: ignore[attr-defined]  # as verbs are added to Model
+
+
+class _Export:
+    def __init__(self, model: Model, params: Params, shapes: Mapping[str, Any]) -> None:
+        self.model = model
+        self.traced: Trace = trace(model, dict(shapes)).check_known()
+        check_fits(params, {path: (spec.shape, spec.dtype) for path, spec in self.traced.params().items()})
+        self.params = params
+        self.writer = Writer()
+        self.runs = Runs(model, self.traced)
+        self.values: dict[Node, Any] = {}
+        self.numbers: dict[Any, tuple[Any, str]] = {}
+
+    def proto(self) -> Any:
+        inputs = [self._input(node) for node in self.model.inputs]
+        ends = self._outputs()
+        for name in ends:  # so that no other tensor takes the name
+            self.writer._taken.add(name)
+        for node in self.model.nodes:
+            if node not in self.values:
+                self.values[node] = self._node(node)
+        outputs = [self._output(name, node) for name, node in ends.items()]
+        graph = self.writer.graph(self.model.name or "model", inputs, outputs)
+        return self.writer.model(graph, {"made_by": "axon_nb", "opset": str(OPSET)})
+
+    def _input(self, node: Node) -> Any:
+        name = self.writer.name(self.model.names[node])
+        known = self.traced.nodes[node]
+        shape: Any = known.shape
+        self.values[node] = Value.of(name, shape, str(known.dtype))
+        dims = [d if d is not None else "batch" if axis == 0 else f"{name}_{axis}" for axis, d in enumerate(shape)]
+        return self.writer.onnx.helper.make_tensor_value_info(name, kind_of(str(known.dtype)), dims)
+
+    def _outputs(self) -> dict[str, Node]:
+        model = self.model
+        if isinstance(model.outputs, dict) and all(isinstance(one, Node) for one in model.outputs.values()):
+            wanted = list(model.outputs.items())
+        else:
+            nodes = list(leaves(model.outputs))
+            wanted = [("output" if len(nodes) == 1 else f"output_{i}", node) for i, node in enumerate(nodes)]
+        taken = {model.names[node] for node in model.inputs}
+        found: dict[str, Node] = {}
+        for name, node in wanted:
+            while name in taken or name in found:
+                name += "_"
+            found[name] = node  # type: ignore[assignment]
+        return found
+
+    def _output(self, name: str, node: Node) -> Any:
+        value = self.values[node]
+        if isinstance(value, tuple):
+            problem = "gives several tensors at once, and an output is one"
+            raise InteropError(problem, where=self.model.names[node])
+        helper = self.writer.onnx.helper
+        self.writer.nodes.append(helper.make_node("Identity", [value], [name], name=f"{name}/Identity"))
+        dims = ["batch" if d is None and axis == 0 else d for axis, d in enumerate(value.shape)]
+        return helper.make_tensor_value_info(name, kind_of(value.dtype), dims)
+
+    def _node(self, node: Node) -> Any:
+        given = [None if parent is None else self.values[parent] for parent in node.inputs]
+        if node.is_input:
+            return given[0]
+        if node.is_pick:
+            parts: Any = given[0]
+            return parts[node.options["index"]]
+        known, name = self.traced.nodes[node], self.model.names[node]
+        several = bool(known.shape) and isinstance(known.shape[0], tuple)  # type: ignore[index]
+        shapes: Any = known.shape if several else (known.shape,)
+        kinds = str(known.dtype).split(", ")
+        at = self._at(node, name, given, kinds[0], shapes)
+        at.function = lambda function, x: trace_function(at, function, x, self.runs)
+        if node.op in TABLE and node.layer.declaration.function is _ours(node.op):
+            if node.op not in RAW:
+                given = [x and at.meet(x) for x in given]
+            made = TABLE[node.op](at, *given)
+        else:
+            made = trace_layer_body(at, node, given, self.runs)
+        results = made if isinstance(made, tuple) else (made,)
+        values = []
+        for result, shape, kind in zip(results, shapes, kinds, strict=True):
+            same = node.op in RAW or kind == at.dtype or node.op not in TABLE
+            values.append(Value.of(result if same else at.cast(result, kind), shape, kind))
+        return tuple(values) if several else values[0]
+
+    def _at(self, node: Node, name: str, given: list[Any], kind: str, shapes: Any) -> At:
+        path = path_of(self.model, node)
+        depth = len(path)
+        found = {p[depth]: self._array(p) for p in self.params.leaves if p[:depth] == path and len(p) == depth + 1}
+        kinds = [x.dtype for x in given if x is not None] + [dtype for _, dtype in found.values()]
+        widest = max(kinds, key=_ORDER.index) if node.op not in RAW else kind
+        if "float" in kind and "float" not in widest:
+            widest = kind
+        return At(
+            writer=self.writer, name=name, options=dict(node.options),
+            params={key: array for key, (array, _) in found.items()}, shape=shapes[0], dtype=widest,
+            owner=".".join(path),
+        )  # fmt: skip
+
+    def _array(self, path: Any) -> tuple[Any, str]:
+        if path not in self.numbers:
+            tensor = self.params.leaves[path].tensor
+            dtype = dtype_name(tensor.dtype)
+            array = (tensor.float() if dtype == "bfloat16" else tensor).numpy()
+            self.numbers[path] = np.asarray(array), dtype
+        return self.numbers[path]
+
+
+def _ours(name: str) -> Any:
+    from axon_nb.layer import LayerType, registry
+
+    thing = registry.get(name)
+    return thing.declaration.function if isinstance(thing, LayerType) else None
