@@ -24,8 +24,8 @@ from axon_nb.graph import Model, compose, input
 from axon_nb.layer import Layer, layer, registry
 from axon_nb.params import Params
 from axon_nb.scope import Scope
-from axon_nb.synonyms import nearest
 from axon_nb.serialize import from_json
+from axon_nb.synonyms import nearest
 from axon_nb.training import Trained, fit, optimizers, progress, schedules
 from axon_nb.training.saved import load, save
 

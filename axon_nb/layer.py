@@ -251,6 +251,11 @@ class LayerType(Joinable):
         # Where all options are named, a plain function among the inputs is a branch: add(dense(4), lambda x: x * 2).
         return _holds_layers(value) or (self.declaration.variadic and callable(value))
 
+    def getdoc(self) -> str:
+        """Write the docs that ``?`` and Shift-Tab show: those of the function, and a line for each option."""
+        lines = [f"    {option.words}" for option in self.declaration.options]
+        return "\n".join([self.declaration.doc, *(["", "Options:", *lines] if lines else [])])
+
     def __axon_layer__(self) -> Layer:
         layer: Layer = self()
         return layer

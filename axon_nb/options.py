@@ -368,6 +368,15 @@ class Option:
         """Whether it has no default."""
         return self.default is MISSING
 
+    @property
+    def words(self) -> str:
+        """What help says of it: ``rate = 0.5: Share of values that are dropped. For example 0.2.``."""
+        default = "" if self.required else f" = {getattr(self.default, '__name__', None) or repr(self.default)}"
+        some = [repr(choice) for choice in self.type.choices]
+        several = f" One of {', '.join(some[:8])}{' ...' if len(some) > 8 else ''}." if some else ""
+        example = "" if some or self.type.example in (None, self.default) else f" For example {self.type.example!r}."
+        return f"{self.name}{default}: {self.type.help}{several}{example}".rstrip(": ")
+
     def parse(self, value: Any, owner: str) -> Any:
         """Check a value given for this option of ``owner`` and bring it into its normal form.
 

@@ -60,7 +60,8 @@ hard_tanh: hardtanh
 relu6: relu_6
 noop: identity passthrough nothing
 input: inputlayer inp placeholder
-units: filters out_channels out_features hidden_size hidden_units num_units n_units features width channels_out size num_hidden
+units: filters out_channels out_features hidden_size hidden_units num_units n_units
+units: features width channels_out size num_hidden
 kernel_size: kernel filter_size ksize window window_size pool_size size
 strides: stride step subsample
 padding: pad border_mode
@@ -100,7 +101,9 @@ metrics: metric
 mean_squared_error: mse mseloss l2 l2loss meansquarederror squared_error
 mean_absolute_error: mae l1loss l1 meanabsoluteerror absolute_error
 binary_cross_entropy: bce bceloss bcewithlogitsloss binarycrossentropy binary_crossentropy logloss log_loss
-categorical_cross_entropy: crossentropyloss cross_entropy crossentropy categoricalcrossentropy categorical_crossentropy nllloss nll softmax_cross_entropy sparse_categorical_crossentropy sparsecategoricalcrossentropy cce
+categorical_cross_entropy: crossentropyloss cross_entropy crossentropy categoricalcrossentropy
+categorical_cross_entropy: categorical_crossentropy cce nllloss nll softmax_cross_entropy
+categorical_cross_entropy: sparse_categorical_crossentropy sparsecategoricalcrossentropy
 kl_divergence: kldivloss kld kl kullback_leibler_divergence
 huber: smoothl1loss smooth_l1 huberloss
 hinge: hingeloss squared_hinge

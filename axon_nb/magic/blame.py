@@ -15,8 +15,8 @@ from types import TracebackType
 from axon_nb.errors import AxonError, CellError, UnknownNameError
 from axon_nb.magic.caret import Span, point, span_of, span_of_bytes
 from axon_nb.magic.namespace import Namespace
-from axon_nb.synonyms import nearest
 from axon_nb.magic.text import Cell
+from axon_nb.synonyms import nearest
 
 _ELIXIR = {"nil": "None", "true": "True", "false": "False", "null": "None"}
 Positions = tuple[int | None, int | None, int | None, int | None]

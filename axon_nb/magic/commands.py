@@ -5,7 +5,8 @@ Knows nothing about IPython: a command returns text to print, or an object to sh
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from axon_nb.errors import CellError, unknown
@@ -63,6 +64,18 @@ def run_command(session: Session, line: str) -> object:
         error.fixes += ("a cell that makes a model begins with two: %%axon NAME",)
         raise error
     return COMMANDS[name].run(session, rest)
+
+
+def words_after(session: Session, variables: Mapping[str, object]) -> dict[str, list[str]]:
+    """List for each command the words that may follow it, for completion."""
+    models = [name for name, value in variables.items() if session.library.is_model(value) and not name.startswith("_")]
+    families = dict.fromkeys(family(layer) for layer in session.library.layers.values())
+    after = {"NAME": models, "A": models, "FAMILY": list(families), "on": ["on", "off"]}
+    return {name: after.get(_first_word(entry.usage), []) for name, entry in COMMANDS.items()}
+
+
+def _first_word(usage: str) -> str:
+    return re.sub(r"\W", " ", usage.partition(" ")[2]).strip().partition(" ")[0]
 
 
 @command("help")

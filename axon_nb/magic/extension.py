@@ -1,6 +1,6 @@
 """Owns ``%%axon`` and ``%axon`` in IPython: what is read from the shell, shown in it and bound in it.
 
-Knows models only through ``show``; the one file that imports IPython.
+Knows models only through ``show``. IPython is imported here and in ``help``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from axon_nb.errors import AxonError, CellError, unknown
 from axon_nb.magic.blame import span_at
 from axon_nb.magic.caret import Span, point, span_of_bytes
 from axon_nb.magic.cell import run
-from axon_nb.magic.commands import Session, run_command
+from axon_nb.magic.commands import Session, run_command, words_after
+from axon_nb.magic.help import Help
 from axon_nb.magic.show import Library, library
 from axon_nb.magic.text import Cell, read_cell
 from axon_nb.rows import Report
@@ -186,11 +187,18 @@ def load(shell: Any, known: Library | None = None) -> None:
         shell: IPython's.
         known: what to use in place of axon_nb itself.
     """
-    shell.register_magics(AxonMagics(shell, Session(known or library())))
+    unload(shell)
+    session = Session(known or library())
+    shell.register_magics(AxonMagics(shell, session))
+    shell._axon_help = Help(shell, session.library.layers, FLAGS, lambda: words_after(session, shell.user_ns))
+    shell._axon_help.load()
 
 
 def unload(shell: Any) -> None:
     """Take the magics out of a shell."""
+    known = vars(shell).pop("_axon_help", None)
+    if known is not None:
+        known.unload()
     manager = shell.magics_manager
     manager.registry.pop(AxonMagics.__name__, None)
     for magics in manager.magics.values():
