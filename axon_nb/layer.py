@@ -143,7 +143,7 @@ class Chain(Layer):
     def build(self, wiring: Wiring, *inputs: Any) -> Any:  # noqa: D102
         if self.name:
             wiring = wiring.inside(self.name)
-        made: Any = inputs if len(inputs) > 1 else inputs[0]
+        made: Any = inputs[0] if len(inputs) == 1 else inputs
         values = inputs
         for layer in self.layers:
             made = layer.build(wiring, *values)

@@ -8,7 +8,7 @@ from tinygrad import Tensor
 
 from axon_nb import functional
 from axon_nb.errors import GraphError
-from axon_nb.graph import as_part
+from axon_nb.graph import Source, as_part
 from axon_nb.layer import Branches, Chain, Layer, Same, combinator, layer
 from axon_nb.options import Axis
 
@@ -143,10 +143,11 @@ def residual(*layers: Any, shortcut: Any = None) -> Layer:
 
 
 @combinator
-def block(name: str, *layers: Any) -> Layer:
+def block(name: str, *layers: Any) -> Any:
     """Join layers into one with a name; its parameters stand under that name.
 
-    A model among them is a part: what reaches it is checked against its ``input(...)``.
+    A model among them is a part: what reaches it is checked against its ``input(...)``. One that begins with a constant
+    needs no input.
 
     Raises:
         GraphError: there are no layers, or one is not a layer.
@@ -160,4 +161,5 @@ def block(name: str, *layers: Any) -> Layer:
     if not made:
         problem = "block takes a name and at least one layer"
         raise GraphError(problem, fix='block("encoder", dense(8) | relu())')
-    return Chain(*made, name=name)
+    chain = Chain(*made, name=name)
+    return Source(chain) if isinstance(layers[0], Source) else chain

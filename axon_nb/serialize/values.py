@@ -61,7 +61,7 @@ def encode(value: Any, place: str, custom: Custom) -> Any:
     if isinstance(value, Tensor):
         told = {"dtype": dtype_name(value.dtype), "shape": [int(size) for size in value.shape]}
         return {"tensor": {**told, "base64": _base64(to_bytes(value))}}
-    if isinstance(value, Initializer) and _is_known(value):
+    if isinstance(value, Initializer) and is_known(value):
         options = {name: encode(one, f"{place}.{name}", custom) for name, one in value.options}
         return {"initializer": value.name, "options": options}
     return _encode_layer(value, place, custom)
@@ -83,7 +83,8 @@ def _named(layer: Layer) -> dict[str, Any]:
     return {"name": layer.name} if layer.name else {}
 
 
-def _is_known(value: Initializer) -> bool:
+def is_known(value: Initializer) -> bool:
+    """Whether an initializer comes from a maker in the registry."""
     maker = initializers.get(value.name)
     return getattr(maker, "__wrapped__", None) is value.draw
 

@@ -240,3 +240,12 @@ def test_it_comes_back_from_json(name):
     model = example_of(name)
     functions = {model.names[node]: node.layer.declaration.function for node in model.nodes if node.op == "function"}
     assert ax.from_json(model.to_json(), custom=functions).equals(model)
+
+
+@each_layer
+def test_it_comes_back_from_code(name):
+    model = example_of(name)
+    names = {model.names[node].replace(".", "_"): node for node in model.nodes if node.op == "function"}
+    user = {name: node.layer.declaration.function for name, node in names.items()}
+    exec(model.code("made", python=True), user)
+    assert user["made"].equals(model)
