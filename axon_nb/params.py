@@ -6,7 +6,7 @@ Knows nothing about models or about how weights are drawn.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any
@@ -183,6 +183,30 @@ class Params(Mapping[str, "Params | Tensor"]):
                 raise ParamsError(problem)
             moved[new] = leaf
         return Params(moved)
+
+    def only(self, names: Iterable[str]) -> Params:
+        """Keep the named layers, parts and parameters, in the order in which they are here.
+
+        Raises:
+            UnknownNameError: there is none of a name.
+
+        Example:
+            >>> from axon_nb import dense, input
+            >>> (input((None, 3)) | dense(2) | dense(1)).init().only(["dense_0.bias", "dense_1"])
+            <Params: 5 values, 20 bytes: dense_0.bias (2,), dense_1.kernel (2, 1), dense_1.bias (1,)>
+        """
+        wanted = {names} if isinstance(names, str) else set(names)
+        for name in wanted:
+            if name not in self:
+                msg = "parameter or layer"
+                raise unknown(msg, name, [*self.flat, *self])
+        return Params(
+            {
+                path: leaf
+                for path, leaf in self._leaves.items()
+                if any(".".join(path[: depth + 1]) in wanted for depth in range(len(path)))
+            }
+        )
 
     def numpy(self) -> dict[str, Any]:
         """Copy all values to NumPy arrays, nested as the names are.
