@@ -14,6 +14,7 @@ import axon_nb.insight
 import axon_nb.interop
 import axon_nb.layers
 import axon_nb.model_function
+import axon_nb.plugs
 import axon_nb.surgery  # noqa: F401 - these add layers and verbs
 from axon_nb import functional
 from axon_nb.compiled import Compiled, build

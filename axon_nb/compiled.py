@@ -150,18 +150,22 @@ class RunScope(Scope):
         self._values = values
         self._path = path
 
+    def inside(self, name: str) -> RunScope:
+        return RunScope(self._values, (*self._path, *name.split(".")), training=self.training)
+
     def param(self, name: str, shape: Sequence[int], initializer: Any = None, dtype: str = "float32") -> Any:
-        if (*self._path, name) not in self._values.tensors:
+        path = (*self._path, *name.split("."))
+        if path not in self._values.tensors:
             problem = f"declares {name!r} in one mode only"
             raise ParamsError(problem, fix="declare it in training and without, and use it where you need it")
-        return self._values.get((*self._path, name))
+        return self._values.get(path)
 
     def state(self, name: str, shape: Sequence[int], initializer: Any = None, dtype: str = "float32") -> Any:
         return self.param(name, shape)
 
     def update(self, name: str, value: Any) -> None:
         if self.training:
-            self._values.updates[*self._path, name] = value
+            self._values.updates[*self._path, *name.split(".")] = value
 
     def random(self, shape: Sequence[int]) -> Any:
         draw = self._values.next_draw(self._path)
@@ -298,6 +302,9 @@ def _programs(model: Model) -> dict[str, Any]:
 def apply(model: Model, params: Params, x: Any, mode: Mode = "train", seed: int = 0) -> tuple[Any, Params]:
     """Run the model as a pure function: same arguments, same result; nothing is changed.
 
+    Where a tinygrad tensor is given, the results are not computed yet, and gradients go through them to it and to the
+    params: ``loss(y).gradient(x, *params.flat.values())``, for training loops of one's own.
+
     Returns:
         The output as tensors, and the params with the states' next values (in training mode).
 
@@ -319,12 +326,13 @@ def apply(model: Model, params: Params, x: Any, mode: Mode = "train", seed: int 
     _check_seed(seed)
     _check_params(params)
     with RUNTIME:
-        inputs, _ = _prepare(model, params, x, _device_of(params))
+        inputs, traced_on = _prepare(model, params, x, _device_of(params))
         tensors = {path: leaf.tensor for path, leaf in params.leaves.items()}
         values = Values(tensors, seed=seed, device=_device_of(params))
         result = forward(model, values, inputs, training=mode == "train")
         after = Params({p: Leaf(values.updates.get(p, leaf.tensor), leaf.kind) for p, leaf in params.leaves.items()})
-        realize([*_tensors(result), *values.updates.values()])
+        if not traced_on:
+            realize([*_tensors(result), *values.updates.values()])
     return result, after
 
 

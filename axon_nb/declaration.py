@@ -39,6 +39,13 @@ class Declaration:
     optional: frozenset[str] = frozenset()
     """The inputs that may be left out: its function gets ``None`` for them."""
 
+    def call(self, scope: Any, tensors: Sequence[Any], options: Mapping[str, Any]) -> Any:
+        """Run the function; ``None`` among the tensors stands for an input that is left out."""
+        count = len(tensors) if self.variadic else self.least
+        named = dict(zip(self.inputs[count:], tensors[count:], strict=False))
+        given = (scope, *tensors[:count]) if self.scoped else tensors[:count]
+        return self.function(*given, **named, **options)
+
     @property
     def doc(self) -> str:
         """The function's docstring."""

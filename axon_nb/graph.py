@@ -214,6 +214,9 @@ class Model:
             inputs += [None] if model is None else leaves(_need_model(model).outputs)
         return Model(layer.build(Builder(()), *inputs))
 
+    def __axon_part__(self) -> Layer:
+        return Part(self)
+
     def __iter__(self) -> Iterator[Model]:
         """Give a model for each output: ``sequence, state = x | lstm(8, return_state=True)``."""
         if isinstance(self.outputs, Node):

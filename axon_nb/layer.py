@@ -313,6 +313,10 @@ def combinator(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+adapters: list[Callable[[Any], Layer | None]] = []
+"""What may know how to make a layer of an object that can be called: ``plugs`` adds those that hold tensors."""
+
+
 def as_layer(value: object) -> Layer | None:
     """Return what stands for a layer in a pipe as a Layer; ``None`` where it cannot.
 
@@ -326,7 +330,10 @@ def as_layer(value: object) -> Layer | None:
     if is_applicable(value) or not callable(value) or isinstance(value, type):
         return None
     name = name_of(value)
-    return _by_itself(name, value) if registry.get(name) is value else Op(plain(value), {})
+    if registry.get(name) is value:
+        return _by_itself(name, value)
+    adapted = (adapter(value) for adapter in adapters)
+    return next((layer for layer in adapted if layer is not None), None) or Op(plain(value), {})
 
 
 def _by_itself(name: str, combinator: Callable[..., Any]) -> Layer:
@@ -458,6 +465,6 @@ def show_value(value: object) -> str:
 
 
 __all__ = [
-    "Branches", "Chain", "Layer", "LayerType", "Op", "Same", "as_layer", "check_name", "combinator", "layer", "mapped",
-    "mixed", "need_layer", "registered", "registry", "unnested",
+    "Branches", "Chain", "Layer", "LayerType", "Op", "Same", "adapters", "as_layer", "check_name", "combinator",
+    "layer", "mapped", "mixed", "need_layer", "registered", "registry", "unnested",
 ]  # fmt: skip

@@ -6,6 +6,7 @@ Knows nothing about models or about how tensors are computed: the tracer and the
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ class Scope(ABC):
     def __init__(self, *, training: bool) -> None:
         self.training = training
         """Whether the model is being trained: dropout drops, batch norm looks at the batch."""
+        self._running: _Running | None = None
 
     @abstractmethod
     def param(
@@ -43,6 +45,31 @@ class Scope(ABC):
         """Give a state its next value. It takes effect after the step, and only in training."""
 
     @abstractmethod
+    def inside(self, name: str) -> Scope:
+        """Return a scope for a part of the layer: its parameters stand under that name."""
+
+    def apply(self, layer: Any, *inputs: Any) -> Any:
+        """Run another layer, layers joined, or a model, as a part of this one; its parameters stand under its name.
+
+        The same layer object, applied again, has the same parameters.
+
+        Example:
+            >>> from axon_nb import dense, input, layer
+            >>> @layer
+            ... def gated(scope, x, units: int):
+            ...     return scope.apply(dense(units), x) * scope.apply(dense(units, "sigmoid"), x)
+            >>> list((input((None, 3)) | gated(4)).params)
+            ['gated_0.dense_0.kernel', 'gated_0.dense_0.bias', 'gated_0.dense_1.kernel', 'gated_0.dense_1.bias']
+        """
+        for attribute in ("__axon_layer__", "__axon_part__"):
+            if hasattr(layer, attribute):
+                layer = getattr(layer, attribute)()
+                break
+        if self._running is None:
+            self._running = _Running(self)
+        return layer.build(self._running, *inputs) if hasattr(layer, "build") else layer(*inputs)
+
+    @abstractmethod
     def random(self, shape: Sequence[int]) -> Any:
         """Draw numbers in [0, 1) from this layer's own stream; each call in a step draws others."""
 
@@ -52,3 +79,28 @@ class Scope(ABC):
     ) -> None:  # fmt: skip
         """Check the rank or dtype of a tensor; the error names this layer. See :func:`axon_nb.checks.expect`."""
         expect(x, rank=rank, least=least, dtype=dtype, fix=fix)
+
+
+class _Running:
+    """The wiring by which layers are run at once, inside another layer."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+        self.scopes: dict[Any, Scope] = {}
+        self.blocks: dict[str, _Running] = {}
+        self.counts: Counter[str] = Counter()
+
+    def apply(self, op: Any, inputs: tuple[Any, ...]) -> Any:
+        """Run one layer."""
+        known = op.declaration
+        if op not in self.scopes:
+            name = op.name or f"{known.name}_{self.counts[known.name]}"
+            self.counts[known.name] += not op.name
+            self.scopes[op] = self.scope.inside(name)
+        return known.call(self.scopes[op], inputs, op.options)
+
+    def inside(self, name: str) -> _Running:
+        """Return the wiring of a block with a name."""
+        if name not in self.blocks:
+            self.blocks[name] = _Running(self.scope.inside(name))
+        return self.blocks[name]

@@ -73,9 +73,14 @@ class Traced:
 class TraceScope(Scope):
     """The scope of a layer that is only traced: parameters are written down and come back empty."""
 
-    def __init__(self, *, training: bool) -> None:
+    def __init__(self, *, training: bool, within: TraceScope | None = None, name: str = "") -> None:
         super().__init__(training=training)
-        self.declared: dict[str, ParamSpec] = {}
+        self.declared: dict[str, ParamSpec] = {} if within is None else within.declared
+        self._prefix: str = "" if within is None else f"{within._prefix}{name}."
+        self._is_part = within is not None
+
+    def inside(self, name: str) -> Scope:  # noqa: D102
+        return TraceScope(training=self.training, within=self, name=name)
 
     def param(  # noqa: D102
         self, name: str, shape: Sequence[int], initializer: Any = "glorot_uniform", dtype: str = "float32"
@@ -89,10 +94,17 @@ class TraceScope(Scope):
         return self._declare(name, shape, initializer, dtype, is_state=True)
 
     def _declare(self, name: str, shape: Sequence[int], initializer: Any, dtype: str, *, is_state: bool) -> Any:
-        if name in self.declared:
+        sizes = tuple(int(size) for size in shape)
+        name = f"{self._prefix}{name}"
+        if name in self.declared and not self._is_part:
             problem = f"declares {name!r} twice"
             raise ParamsError(problem)
-        sizes = tuple(int(size) for size in shape)
+        if name in self.declared:  # a part that is used again
+            if self.declared[name].shape != sizes:
+                was = show(self.declared[name].shape)
+                problem = f"its {name} is {was}, and must be {show(sizes)} where it is used again"
+                raise ShapeError(problem)
+            return _lazy(sizes, dtype)
         try:
             initializer = _INITIALIZER.parse(initializer)
         except ValueError as error:
@@ -102,7 +114,7 @@ class TraceScope(Scope):
         return _lazy(sizes, dtype)
 
     def update(self, name: str, value: Any) -> None:  # noqa: D102
-        spec = self.declared.get(name)
+        spec = self.declared.get(f"{self._prefix}{name}")
         if spec is None or not spec.is_state:
             msg = "state"
             raise unknown(msg, name, [s.name for s in self.declared.values() if s.is_state], error=ParamsError)
@@ -153,11 +165,7 @@ def trace_layer(op: Op, inputs: tuple[Spec | None, ...], *, training: bool = Fal
 
 def call(op: Op, scope: Scope, tensors: Sequence[Any]) -> Any:
     """Run a layer's function; ``None`` among the tensors stands for an input that is left out."""
-    known = op.declaration
-    count = len(tensors) if known.variadic else known.least
-    named = dict(zip(known.inputs[count:], tensors[count:], strict=False))
-    given = (scope, *tensors[:count]) if known.scoped else tensors[:count]
-    return known.function(*given, **named, **op.options)
+    return op.declaration.call(scope, tensors, op.options)
 
 
 def _in_words(error: Exception) -> str:
@@ -252,7 +260,7 @@ class Trace:
     def declared(self) -> dict[tuple[str, ...], tuple[Node, ParamSpec]]:
         """List the declared parameters by path, with the first node of the layer that has them."""
         return {
-            (*path_of(self.model, node), spec.name): (node, spec)
+            (*path_of(self.model, node), *spec.name.split(".")): (node, spec)
             for node in self.model.owners.values()
             for spec in self.nodes[node].params
         }

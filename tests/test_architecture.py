@@ -28,6 +28,7 @@ LEVELS = (
     "graph",
     "clones",
     "model_function",
+    "plugs",
     "trace",
     "surgery",
     "advice",

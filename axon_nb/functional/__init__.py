@@ -13,6 +13,7 @@ from axon_nb.functional.combine import *
 from axon_nb.functional.conv_recurrent import *
 from axon_nb.functional.convolution import *
 from axon_nb.functional.dropout import *
+from axon_nb.functional.gradient import *
 from axon_nb.functional.linear import *
 from axon_nb.functional.normalization import *
 from axon_nb.functional.pooling import *

@@ -5,10 +5,14 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
+from tinygrad import Tensor
+
 from axon_nb.clones import renewed
-from axon_nb.errors import GraphError, OptionError, brief
+from axon_nb.declaration import plain
+from axon_nb.errors import GraphError, OptionError, ShapeError, brief
 from axon_nb.graph import Model, Source, as_part, compose
 from axon_nb.layer import Chain, Layer, Op, Wiring, combinator, is_applicable, mapped, need_layer, unnested
 from axon_nb.shapes import whole
@@ -262,3 +266,124 @@ def _count(called: str, n: Any) -> int:
         problem = "n must be a whole number of at least 1"
         raise OptionError(problem, where=called, got=brief(n), fix=f"{called}(dense(8), n=2)")
     return count
+
+
+class _Scan:
+    """The function of a layer that goes through time with a step of the user's."""
+
+    def __init__(self, step: Layer, state: tuple[int, ...] | None) -> None:
+        self.step, self.state = step, state
+
+    def __call__(self, scope: Any, x: Tensor, *, initial: Tensor | None = None) -> Tensor:
+        """Run the step once for each place of the axis after the batch."""
+        scope.expect(x, least=2, fix="it takes (batch, time, ...)")
+        if initial is None and self.state is None:
+            problem = "needs a first state"
+            raise ShapeError(problem, fix="scan(step, state=(units,)) for zeros, or (x, initial) | scan(step)")
+        now = Tensor.zeros(x.shape[0], *(self.state or ()), device=x.device) if initial is None else initial
+        steps = []
+        for time in range(x.shape[1]):
+            made = scope.apply(self.step, x[:, time], now)
+            output, now = made if isinstance(made, tuple) else (made, made)
+            steps.append(output)
+        return Tensor.stack(*steps, dim=1)
+
+
+class _Uniqued:
+    """The function of a layer that works on each of some whole numbers once."""
+
+    def __init__(self, layer: Layer, size: int) -> None:
+        self.layer, self.size = layer, size
+
+    def __call__(self, scope: Any, x: Tensor) -> Tensor:
+        """Run the layer on 0, 1, ... and pick the rows."""
+        scope.expect(x, dtype="int", fix="it takes numbers of things: input(..., dtype='int32')")
+        made = scope.apply(self.layer, Tensor.arange(self.size).reshape(-1, 1).cast(x.dtype))
+        if len(made.shape) < 2 or tuple(made.shape[:2]) != (self.size, 1):
+            problem = f"its layer must give something for each number: ({self.size}, 1, ...)"
+            raise ShapeError(problem, got=str(tuple(made.shape)))
+        return made[:, 0][x]
+
+
+def _made(name: str, function: Any, text: str) -> Op:
+    return _Shown(replace(plain(function), name=name, family="combine", scoped=True), text)
+
+
+class _Shown(Op):
+    """A layer made of others, which is shown with them."""
+
+    def __init__(self, declaration: Any, text: str) -> None:
+        super().__init__(declaration, {})
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+@combinator
+def scan(step: Any, state: Any = None) -> Layer:
+    """Go through a sequence with a step of your own, one set of weights for all places.
+
+    The step is a layer (or a model, or a function of tensors) of two inputs, what stands at a place and the state; it
+    returns the next state, which is the output too, or ``(output, next state)``. Each place is compiled by itself,
+    which takes long for long sequences: ``rnn``, ``lstm`` and ``gru`` run as loops inside one kernel.
+
+    Shapes:
+        (batch, time, ...), and a first state (batch, ...) where ``state`` is not given -> (batch, time, ...)
+
+    Args:
+        step: what is done at each place.
+        state: the shape of one sample's first state, which is zeros then; ``(64,)``.
+
+    Raises:
+        GraphError: the step is no layer.
+        OptionError: the state is no shape.
+
+    Source: https://docs.jax.dev/en/latest/_autosummary/jax.lax.scan.html
+
+    Example:
+        >>> from axon_nb import concatenate, dense, input, scan
+        >>> (input((None, 5, 8)) | scan(concatenate() | dense(16, "tanh"), state=(16,))).output_shape
+        (None, 5, 16)
+    """
+    part = as_part(step)
+    shape = None if state is None else tuple(state) if isinstance(state, tuple | list) else (state,)
+    if shape is not None and not all((whole(size) or 0) > 0 for size in shape):
+        problem = "state is the shape of one sample's state"
+        raise OptionError(problem, where="scan", got=brief(state), fix="scan(step, state=(64,))")
+    text = f"scan({part!r}{f', state={shape!r}' if shape else ''})"
+    return _made("scan", _Scan(part, shape), text)
+
+
+@combinator
+def uniqued(layer: Any, size: int) -> Layer:
+    """Work on each of some whole numbers once, however often it stands in the input: for features of words.
+
+    The layer (or model) must treat each number by itself. It runs on all numbers from 0 to ``size`` - 1, which is less
+    work where the input has more places than that.
+
+    Shapes:
+        whole numbers (batch, ...) below size; the layer (size, 1) -> (size, 1, ...) -> (batch, ..., ...)
+
+    Args:
+        layer: what is done to each number.
+        size: how many numbers there are.
+
+    Raises:
+        GraphError: it is no layer.
+        OptionError: the size is not a whole number of at least 1.
+
+    Source: https://thinc.ai/docs/api-layers#uniqued
+
+    Example:
+        >>> from axon_nb import dense, embedding, input, uniqued
+        >>> words = input((None, "time"), dtype="int32")
+        >>> (words | uniqued(embedding(100, 16) | dense(8, "relu"), 100)).output_shape
+        (None, 'time', 8)
+    """
+    part = as_part(layer)
+    count = whole(size)
+    if count is None or count < 1:
+        problem = "size must be a whole number of at least 1"
+        raise OptionError(problem, where="uniqued", got=brief(size), fix="uniqued(embedding(100, 16), 100)")
+    return _made("uniqued", _Uniqued(part, count), f"uniqued({part!r}, {count})")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from tinygrad import Tensor
 
-from axon_nb.declaration import declare
-from axon_nb.errors import GraphError
+from axon_nb.declaration import declare, plain
+from axon_nb.errors import GraphError, brief
+from axon_nb.functional import gradient as functional_gradient
 from axon_nb.functional import special as functional
 from axon_nb.graph import Source
-from axon_nb.layer import Branches, LayerType, Op, combinator, is_applicable, layer, need_layer, registered
+from axon_nb.layer import Branches, Layer, LayerType, Op, combinator, is_applicable, layer, need_layer, registered
 from axon_nb.lazy import numpy as np
-from axon_nb.options import Token, Value
+from axon_nb.options import Function, Slope, Token, Value
 from axon_nb.scope import Scope
 
 
@@ -115,6 +117,68 @@ def or_else(*xs: Tensor | None) -> Tensor:
         [[2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0]]
     """
     return functional.or_else(*xs)
+
+
+@layer(family="special")
+def gradient_reversal(x: Tensor, scale: Slope = 1.0) -> Tensor:
+    """Leave numbers as they are, and turn their gradient around: what stands before it learns the opposite.
+
+    Shapes:
+        any -> the same
+
+    Axon has no such layer.
+
+    Source: Ganin and Lempitsky 2014, https://arxiv.org/abs/1409.7495
+
+    Example:
+        >>> from axon_nb import dense, gradient_reversal, input
+        >>> (input((None, 8)) | gradient_reversal() | dense(2)).output_shape
+        (None, 2)
+    """
+    return functional_gradient.gradient_reversal(x, scale=scale)
+
+
+@layer(family="special")
+def straight_through(x: Tensor, function: Function) -> Tensor:
+    """Apply a function, and train as if it were not there: for rounding, signs and other steps.
+
+    Shapes:
+        any -> the same
+
+    Axon has no such layer.
+
+    Source: Bengio and others 2013, https://arxiv.org/abs/1308.3432
+
+    Example:
+        >>> from axon_nb import input, straight_through
+        >>> (input((None, 8)) | straight_through(lambda x: x.round())).output_shape
+        (None, 8)
+    """
+    return functional_gradient.straight_through(x, function)
+
+
+@combinator
+def custom_gradient(forward: Any, backward: Any) -> Layer:
+    """Make a layer of a function with a gradient of your own.
+
+    Args:
+        forward: from tensors to a tensor.
+        backward: from the gradient of the result, and the inputs, to the gradient of each input.
+
+    Raises:
+        GraphError: one of them is no function.
+
+    Example:
+        >>> from axon_nb import custom_gradient, input
+        >>> halved = custom_gradient(lambda x: x.round(), lambda gradient, x: gradient / 2)
+        >>> (input((None, 8)) | halved).output_shape
+        (None, 8)
+    """
+    if not callable(forward) or not callable(backward):
+        problem = "custom_gradient takes two functions of tensors"
+        raise GraphError(problem, got=f"{brief(forward)} and {brief(backward)}")
+    run = functools.wraps(forward)(functional_gradient.custom_gradient(forward, backward))
+    return Op(plain(run), {})
 
 
 @combinator
