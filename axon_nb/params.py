@@ -14,6 +14,7 @@ from typing import Any
 from tinygrad import Tensor
 
 from axon_nb.checks import dtype_name
+from axon_nb.display.weights import BINS, MOST, Weight, total_words, weights_html, weights_text
 from axon_nb.engine import RUNTIME
 from axon_nb.errors import FileError, ParamsError, brief, unknown
 from axon_nb.files import Stored, read_file, write_file
@@ -262,6 +263,27 @@ class Params(Mapping[str, "Params | Tensor"]):
         stored = read_file(path)
         return unpack(stored, stored.content.get("leaves"), device)
 
+    def show(self) -> str:
+        """Write a table of all tensors: shape, kind, mean, deviation, least, greatest and a histogram."""
+        return weights_text(self._weights(), self._total)
+
+    def _repr_html_(self) -> str:
+        return weights_html(self._weights(), self._total)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        weights, total = self._weights(), self._total
+        return {"text/plain": weights_text(weights, total), "text/html": weights_html(weights, total)}
+
+    def _weights(self) -> list[Weight]:
+        """Sum up the tensors; those that will not be shown are not read."""
+        hidden = range(MOST // 2, len(self._leaves) - MOST // 2) if len(self._leaves) > MOST else range(0)
+        return [_weight(*item, read=i not in hidden) for i, item in enumerate(self._leaves.items())]
+
+    @property
+    def _total(self) -> str:
+        kinds = {"trainable": self.trainable.count, "frozen": self.frozen.count, "state": self.state.count}
+        return total_words(self.count, self.nbytes, kinds)
+
     def __repr__(self) -> str:
         shown = [f"{'.'.join(path)} {show(tuple(leaf.tensor.shape))}" for path, leaf in self._leaves.items()]
         if not shown:
@@ -313,6 +335,25 @@ def unpack(stored: Stored, leaves: Any, device: str | None = None) -> Params:
                 problem = "the file tells of a weight in a way that cannot be read"
                 raise FileError(problem, where=place, got=brief(told))
     return Params(found)
+
+
+def _weight(path: Path, leaf: Leaf, *, read: bool) -> Weight:
+    """Sum up a tensor for display."""
+    tensor = leaf.tensor
+    with RUNTIME:
+        values = tensor.cast("float32").numpy().ravel().astype(float) if read else np.zeros(0)
+    finite = values[np.isfinite(values)]
+    facts: tuple[float, float, float, float] | None = None
+    bins: tuple[int, ...] = ()
+    if finite.size:
+        least, greatest = float(finite.min()), float(finite.max())
+        facts = (float(finite.mean()), float(finite.std()), least, greatest)
+        if finite.size > 1:
+            span = (least, greatest) if greatest > least else (least - 0.5, greatest + 0.5)
+            bins = tuple(map(int, np.histogram(finite, BINS, span)[0]))
+    shape, dtype = tuple(map(int, tensor.shape)), dtype_name(tensor.dtype)
+    nbytes = int(tensor.numel()) * tensor.dtype.itemsize
+    return Weight(".".join(path), shape, dtype, leaf.kind, nbytes, facts, bins, int(values.size - finite.size))
 
 
 def realize(tensors: list[Tensor]) -> None:
