@@ -27,7 +27,7 @@ from axon_nb.params import Params
 from axon_nb.scope import Scope
 from axon_nb.serialize import from_json
 from axon_nb.synonyms import nearest
-from axon_nb.training import Trained, fit, optimizers, progress, schedules
+from axon_nb.training import Loop, Trained, callbacks, fit, optimizers, progress, schedules
 from axon_nb.training.saved import load, save
 
 __version__ = "0.1.0"
@@ -36,6 +36,7 @@ __all__ = [
     "AxonError",
     "Compiled",
     "Layer",
+    "Loop",
     "Model",
     "Params",
     "Scope",
@@ -43,6 +44,7 @@ __all__ = [
     "Trained",
     "activations",
     "build",
+    "callbacks",
     "compose",
     "devices",
     "fit",

@@ -3,8 +3,9 @@
 Knows nothing about notebooks or widgets.
 """
 
-from axon_nb.training import optimizers, schedules
+from axon_nb.training import callbacks, optimizers, schedules
 from axon_nb.training.fit import fit
+from axon_nb.training.loop import Loop
 from axon_nb.training.trained import Trained
 
-__all__ = ["Trained", "fit", "optimizers", "schedules"]
+__all__ = ["Loop", "Trained", "callbacks", "fit", "optimizers", "schedules"]

@@ -1,15 +1,13 @@
 """Owns how training data becomes batches of arrays: shuffled by seed and epoch, the short last one included.
 
-Knows nothing about models' weights or steps.
+Knows nothing about models' weights or steps. What kinds of data there are stands in ``sources.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-
-from tinygrad import Tensor
 
 from axon_nb.data import as_inputs, as_numbers, batch_shapes, check_finite
 from axon_nb.engine import random as streams
@@ -17,18 +15,33 @@ from axon_nb.errors import DataError, OptionError, brief
 from axon_nb.graph import Model, Node
 from axon_nb.lazy import numpy as np
 from axon_nb.shapes import show, whole
-
-Batch = tuple[dict[Node, Any], Any]
-"""Arrays by input, and labels."""
-
-Labels = Callable[[Any, Mapping[str, tuple[int, ...]]], Any]
+from axon_nb.training.sources import as_source, host, is_arrays
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What one step takes."""
+
+    inputs: dict[Node, Any]
+    labels: tuple[Any, ...]
+    """Arrays by output."""
+    weights: Any = None
+    """How much each sample counts, or ``None``."""
+
+    def __len__(self) -> int:
+        return len(next(iter(self.inputs.values()))) if self.inputs else len(self.labels[0])
+
+
+Labels = Callable[[Any, Mapping[str, tuple[int, ...]]], tuple[Any, ...]]
+"""Checks labels, given the shapes of the inputs, and parts them by output."""
+
+
+@dataclass(frozen=True, eq=False)
 class Feed:
     """Batches for each epoch."""
 
-    batches: Callable[[int], Iterator[Batch]]
+    batches: Callable[..., Iterator[Any]]
+    """Takes the epoch, and how many batches of it to leave out."""
     samples: int | None
     """How many samples an epoch has, where that is known."""
     steps: int | None
@@ -36,34 +49,77 @@ class Feed:
     """Shapes of the inputs of the first batch, by name."""
 
 
-def make_feed(model: Model, data: Any, batch_size: int, seed: int, labels: Labels, *, shuffle: bool = True) -> Feed:
+def make_feed(
+    model: Model, data: Any, batch_size: int, seed: int, labels: Labels, *, shuffle: bool = True,
+    steps: int | None = None,
+) -> Feed:  # fmt: skip
     """Turn what a user gave as data into a Feed.
 
     Args:
         model: whose inputs are fed.
-        data: ``(x, y)``, x an array or a dict of arrays by input, or an iterable of such batches.
+        data: ``(x, y)`` or ``(x, y, weights)``, x an array or a dict of arrays by input; or what gives such batches.
         batch_size: samples in a batch; ignored for an iterable of batches.
         seed: of the shuffling.
         labels: checks labels, given the shapes of the data by input.
         shuffle: whether each epoch has another order.
+        steps: batches in an epoch, for data that has no end.
 
     Raises:
         DataError: the data does not fit the model, is empty, or holds NaN.
     """
-    if isinstance(data, tuple) and len(data) == 2 and not all(map(_is_batch, data)):
-        return _from_arrays(model, data[0], data[1], batch_size, seed, labels, shuffle=shuffle)
-    if isinstance(data, Iterable) and not isinstance(data, Mapping | str | np.ndarray | Tensor | Iterator):
-        return _from_batches(model, data, labels)
-    if isinstance(data, Iterator):
-        problem = "an iterator can be read only once, and training reads the data once per epoch"
-        raise DataError(problem, fix="give a list of batches, or an object whose __iter__ begins anew")
-    problem = "training data is (x, y), or an iterable of such batches"
-    raise DataError(problem, got=brief(data), fix="fit((x, y), loss=...) with x an array or a dict of arrays by input")
+    if is_arrays(data):
+        return _from_arrays(model, data, batch_size, seed, labels, shuffle=shuffle, steps=steps)
+    source = as_source(data, batch_size, seed, shuffle=shuffle)
+
+    def batches(epoch: int, start: int = 0) -> Iterator[Batch]:
+        for number, item in enumerate(source.batches(epoch)):
+            if number >= start:
+                yield _as_batch(model, item, labels)
+            if steps is not None and number + 1 >= steps:
+                return
+
+    first = _first(batches)
+    return Feed(batches, None, steps or source.steps, {model.names[n]: tuple(a.shape) for n, a in first.inputs.items()})
 
 
-def _is_batch(value: Any) -> bool:
-    """Tell two batches, ((x, y), (x, y)), from (x, y) and from ((a, b), y), which feeds two inputs."""
-    return isinstance(value, tuple) and len(value) == 2 and hasattr(value[0], "shape") and hasattr(value[1], "shape")
+def _first(batches: Callable[..., Iterator[Any]]) -> Any:
+    found = batches(0)
+    first = next(found, None)
+    getattr(found, "close", lambda: None)()  # a generator of the user's may hold a file
+    if first is None:
+        problem = "there are no batches"
+        raise DataError(problem, fix="give at least one (x, y)")
+    return first
+
+
+def _as_batch(model: Model, item: Any, labels: Labels) -> Batch:
+    if not isinstance(item, tuple | list) or len(item) not in (2, 3):
+        problem = "a batch is a pair (x, y)"
+        raise DataError(problem, got=brief(item), fix="for arrays write a tuple: fit((x, y), ...)")
+    arrays, shapes = _checked_inputs(model, item[0])
+    samples = next(iter(shapes.values()))[0]
+    weights = _sample_weights(item[2], samples) if len(item) == 3 else None
+    return Batch(arrays, labels(host(item[1]), shapes), weights)
+
+
+def _checked_inputs(model: Model, x: Any) -> tuple[dict[Node, Any], dict[str, tuple[int, ...]]]:
+    arrays = {node: host(value) for node, value in as_inputs(model, host(x)).items()}
+    shapes = batch_shapes(model, arrays)
+    for node, array in arrays.items():
+        check_finite(array, f"input {model.names[node]!r}")
+    return arrays, shapes
+
+
+def _sample_weights(value: Any, samples: int) -> Any:
+    array = np.asarray(as_numbers(host(value), "the sample weights"), np.float32)
+    if array.shape != (samples,):
+        problem = "the sample weights are one number for each sample"
+        raise DataError(problem, got=f"{samples} samples, weights {show(array.shape)}")
+    check_finite(array, "the sample weights")
+    if array.min() < 0:
+        problem = "a sample weight is below 0"
+        raise DataError(problem, got=f"{array.min():g}")
+    return array
 
 
 def check_batch_size(batch_size: Any) -> int:
@@ -94,47 +150,37 @@ def filled(array: Any, size: int) -> Any:
     return array if missing <= 0 else np.concatenate([array, np.repeat(array[-1:], missing, axis=0)])
 
 
-def _from_arrays(model: Model, x: Any, y: Any, batch_size: int, seed: int, labels: Labels, *, shuffle: bool) -> Feed:
-    arrays = {node: host(value) for node, value in as_inputs(model, x).items()}
-    shapes = batch_shapes(model, arrays)
-    for node, array in arrays.items():
-        check_finite(array, f"input {model.names[node]!r}")
+def order_of(samples: int, seed: int, epoch: int, *, shuffle: bool) -> Any:
+    """Return the numbers of the samples in an epoch's order."""
+    return streams.generator(seed, "shuffle", str(epoch)).permutation(samples) if shuffle else np.arange(samples)
+
+
+def cuts(samples: int, size: int, start: int, steps: int | None) -> Iterator[tuple[int, int]]:
+    """List where the batches of an epoch begin and end."""
+    count = -(-samples // size)
+    for number in range(start, count if steps is None else min(steps, count)):
+        yield number * size, min((number + 1) * size, samples)
+
+
+def _from_arrays(
+    model: Model, data: Any, batch_size: int, seed: int, labels: Labels, *, shuffle: bool, steps: int | None
+) -> Feed:
+    arrays, shapes = _checked_inputs(model, data[0])
     samples = next(iter(shapes.values()))[0]
-    y = labels(host(y), shapes)
+    y = labels(host(data[1]), shapes)
+    weights = _sample_weights(data[2], samples) if len(data) == 3 else None
     size = min(check_batch_size(batch_size), samples)
 
-    def batches(epoch: int) -> Iterator[Batch]:
-        order = streams.generator(seed, "shuffle", str(epoch)).permutation(samples) if shuffle else np.arange(samples)
-        for start in range(0, samples, size):
-            at = order[start : start + size]
-            yield {node: array[at] for node, array in arrays.items()}, y[at]
+    def batches(epoch: int, start: int = 0) -> Iterator[Batch]:
+        order = order_of(samples, seed, epoch, shuffle=shuffle)
+        for begin, end in cuts(samples, size, start, steps):
+            at = order[begin:end]
+            inputs = {node: array[at] for node, array in arrays.items()}
+            yield Batch(inputs, tuple(one[at] for one in y), None if weights is None else weights[at])
 
-    return Feed(batches, samples, -(-samples // size), {name: (size, *shape[1:]) for name, shape in shapes.items()})
-
-
-def _from_batches(model: Model, data: Iterable[Any], labels: Labels) -> Feed:
-    def batches(epoch: int) -> Iterator[Batch]:
-        for item in data:
-            if not isinstance(item, tuple | list) or len(item) != 2:
-                problem = "a batch is a pair (x, y)"
-                raise DataError(problem, got=brief(item), fix="for arrays write a tuple: fit((x, y), ...)")
-            arrays = {node: host(value) for node, value in as_inputs(model, item[0]).items()}
-            shapes = batch_shapes(model, arrays)
-            for node, array in arrays.items():
-                check_finite(array, f"input {model.names[node]!r}")
-            yield arrays, labels(host(item[1]), shapes)
-
-    first = next(batches(0), None)
-    if first is None:
-        problem = "there are no batches"
-        raise DataError(problem, fix="give at least one (x, y)")
-    steps = len(data) if isinstance(data, Sized) else None
-    return Feed(batches, None, steps, {model.names[n]: tuple(a.shape) for n, a in first[0].items()})
-
-
-def host(value: Any) -> Any:
-    """Return a tensor's numbers as an array; leave all else as it is."""
-    return value.numpy() if isinstance(value, Tensor) else value
+    count = -(-samples // size)
+    shapes = {name: (size, *shape[1:]) for name, shape in shapes.items()}
+    return Feed(batches, samples, count if steps is None else min(steps, count), shapes)
 
 
 def split(data: Any, share: float) -> tuple[Any, Any]:
@@ -148,26 +194,45 @@ def split(data: Any, share: float) -> tuple[Any, Any]:
         >>> len(train[1]), len(valid[1])
         (8, 2)
     """
-    if not isinstance(data, tuple) or len(data) != 2:
+    if not isinstance(data, tuple) or not is_arrays(data):
         problem = "a share for validation is cut off arrays (x, y)"
         raise OptionError(problem, fix="validation=(x, y) beside an iterable of batches")
-    x, y = data[0], as_numbers(host(data[1]), "the labels")
-    samples = len(y) if y.shape else 0
+    parts = [
+        _arrays_in(part, what) for part, what in zip(data, ("the data", "the labels", "the weights"), strict=False)
+    ]
+    labels = next(_leaves(parts[1]))
+    samples = len(labels) if labels.shape else 0
     at = samples - round(samples * share)
     if not 0 < at < samples:
         problem = f"validation={share} leaves no sample on one side of {samples}"
         raise OptionError(problem, fix="a share between 0 and 1, or validation=(x, y)")
+    for part in parts:
+        for array in _leaves(part):
+            if array.shape[:1] != (samples,):
+                problem = "the data and the labels have different numbers of samples"
+                raise DataError(problem, got=f"data {show(array.shape)}, labels {show(labels.shape)}")
+    first, last = (tuple(_rows(part, cut) for part in parts) for cut in (slice(0, at), slice(at, None)))
+    return first, last
 
-    def cut(part: slice) -> Any:
-        if isinstance(x, Mapping):
-            return {name: rows(value, part) for name, value in x.items()}, y[part]
-        return (tuple(rows(value, part) for value in x) if isinstance(x, tuple) else rows(x, part)), y[part]
 
-    def rows(value: Any, part: slice) -> Any:
-        array = as_numbers(host(value), "the data")
-        if array.shape[:1] != (samples,):
-            problem = "the data and the labels have different numbers of samples"
-            raise DataError(problem, got=f"data {show(array.shape)}, labels {show(y.shape)}")
-        return array[part]
+def _arrays_in(value: Any, what: str) -> Any:
+    value = host(value)
+    if isinstance(value, Mapping):
+        return {name: _arrays_in(part, what) for name, part in value.items()}
+    if isinstance(value, tuple):
+        return tuple(_arrays_in(part, what) for part in value)
+    return as_numbers(value, what)
 
-    return cut(slice(0, at)), cut(slice(at, None))
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, Mapping | tuple):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from _leaves(part)
+    else:
+        yield value
+
+
+def _rows(value: Any, cut: slice) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _rows(part, cut) for name, part in value.items()}
+    return tuple(_rows(part, cut) for part in value) if isinstance(value, tuple) else value[cut]

@@ -5,6 +5,7 @@ Knows nothing about models, steps or data.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import operator
@@ -42,11 +43,6 @@ class Goal:
         """The metrics as such."""
         return {name: as_metric(metric, name) for name, metric in self.metrics.items()}
 
-    @property
-    def adds(self) -> bool:
-        """Whether the sums of all metrics just add up."""
-        return all(metric.merge is operator.add for metric in self.pooled.values())
-
     def weigh(self, y_true: Tensor, y_pred: Tensor, counted: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return the sum of the losses, each by its weight, and the sum of the weights: their quotient is minimised.
 
@@ -65,17 +61,12 @@ class Goal:
         spread = weights.reshape(*weights.shape, *(1 for _ in each.shape[weights.ndim :])).expand(each.shape)
         return (each * spread).sum(), spread.sum()
 
-    def sums(self, y_true: Tensor, y_pred: Tensor, counted: Tensor | None) -> list[Tensor]:
-        """Return the sums of a batch that each metric is made of."""
-        return [metric.measure(y_true, y_pred, counted) for metric in self.pooled.values()]
-
-    def merge(self, old: list[Tensor], new: list[Tensor]) -> list[Tensor]:
-        """Join the metrics' sums of earlier batches with those of another."""
-        return [one.merge(a, b) for one, a, b in zip(self.pooled.values(), old, new, strict=True)]
-
-    def read(self, sums: Iterable[np.ndarray]) -> dict[str, Any]:
-        """Make the metrics' values of their sums."""
-        return {name: metric.value(one) for (name, metric), one in zip(self.pooled.items(), sums, strict=True)}
+    def each_sample(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """Return one loss for each sample: (batch,)."""
+        each = as_tensor(self.loss(y_true, y_pred), "the loss").cast("float32")
+        if not each.shape:
+            return each.expand(y_pred.shape[0])
+        return each.reshape(each.shape[0], -1).mean(1)
 
     def _weights(self, each: Tensor, y_true: Tensor, y_pred: Tensor, counted: Tensor | None) -> Tensor:
         if each.shape != y_pred.shape[:-1]:
@@ -89,6 +80,116 @@ class Goal:
         for number, weight in (self.class_weights or {}).items():
             picked = (classes == number).where(weight, picked)
         return picked if counted is None else picked * counted.reshape(-1, *(1 for _ in picked.shape[1:]))
+
+
+@dataclass(frozen=True)
+class Goals:
+    """A goal for each output of a model; what is minimised is the sum of their losses, each by its weight."""
+
+    parts: Mapping[str, Goal]
+    """By name of the output; of the only output by ""."""
+    loss_weights: tuple[float, ...] = (1.0,)
+
+    @property
+    def per_sample(self) -> bool:
+        """Whether padded samples can be left out of everything."""
+        return all(goal.per_sample for goal in self.parts.values())
+
+    @functools.cached_property
+    def pooled(self) -> dict[str, tuple[int, Metric]]:
+        """All metrics by name, each with the number of the output it is for; with several outputs, their losses."""
+        if len(self.parts) == 1:
+            (goal,) = self.parts.values()
+            return {name: (0, metric) for name, metric in goal.pooled.items()}
+        found: dict[str, tuple[int, Metric]] = {}
+        for at, (output, goal) in enumerate(self.parts.items()):
+            own = {"loss": as_metric(goal.loss, "loss"), **goal.pooled}
+            found |= {f"{output}_{name}": (at, metric) for name, metric in own.items()}
+        return found
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the metrics."""
+        return list(self.pooled)
+
+    @functools.cached_property
+    def adds(self) -> bool:
+        """Whether the sums of all metrics just add up."""
+        return all(metric.merge is operator.add for _, metric in self.pooled.values())
+
+    def weigh(self, true: list[Tensor], pred: list[Tensor], weights: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return the sum of the losses, each by its weight, and the sum of the weights: their quotient is minimised."""
+        goals = list(self.parts.values())
+        if len(goals) == 1:
+            total, weight = goals[0].weigh(true[0], pred[0], weights)
+            return total * self.loss_weights[0], weight
+        pairs = zip(goals, true, pred, self.loss_weights, strict=True)
+        each = [goal.each_sample(y, p) * share for goal, y, p, share in pairs]
+        losses_ = functools.reduce(operator.add, each)
+        counted = losses_.const_like(1) if weights is None else weights
+        return (losses_ * counted).sum(), counted.sum()
+
+    def sums(self, true: list[Tensor], pred: list[Tensor], counted: Tensor | None) -> list[Tensor]:
+        """Return the sums of a batch that each metric is made of."""
+        return [metric.measure(true[at], pred[at], counted) for at, metric in self.pooled.values()]
+
+    def merge(self, old: list[Tensor], new: list[Tensor]) -> list[Tensor]:
+        """Join the metrics' sums of earlier batches with those of another."""
+        return [one.merge(a, b) for (_, one), a, b in zip(self.pooled.values(), old, new, strict=True)]
+
+    def read(self, sums: Iterable[np.ndarray]) -> dict[str, Any]:
+        """Make the metrics' values of their sums."""
+        return {name: metric.value(one) for (name, (_, metric)), one in zip(self.pooled.items(), sums, strict=True)}
+
+
+def make_goals(outputs: list[str], loss: Any, metrics: Any, class_weights: Any, loss_weights: Any = None) -> Goals:
+    """Make the goals of a model's outputs from what a user gave.
+
+    Args:
+        outputs: names of the outputs: of a dict its keys, of a tuple "output_0" ...; of one output [""].
+        loss: one for all outputs; or a tuple or dict with one for each.
+        metrics: as for one output; or a dict of them by output.
+        class_weights: as for one output.
+        loss_weights: how much each loss counts: a tuple, or a dict by output.
+
+    Raises:
+        OptionError: one of them is something else, or names no output.
+    """
+    if len(outputs) == 1:
+        weights = _shares(loss_weights, outputs)
+        loss = loss[0] if isinstance(loss, tuple | list) and len(loss) == 1 else loss
+        return Goals({"": make_goal(loss, metrics, class_weights)}, weights)
+    if class_weights is not None:
+        problem = "class_weights are for a model with one output"
+        raise OptionError(problem, got=f"outputs {', '.join(outputs)}", fix="sample weights: fit((x, y, weights), ...)")
+    each = _by_output(loss, outputs, "loss")
+    shared = not (isinstance(metrics, Mapping) and set(map(str, metrics)) <= set(outputs))
+    looks = dict.fromkeys(outputs, metrics) if shared else {name: metrics.get(name, ()) for name in outputs}
+    return Goals({n: make_goal(each[n], looks[n], None) for n in outputs}, _shares(loss_weights, outputs))
+
+
+def _by_output(given: Any, outputs: list[str], what: str) -> dict[str, Any]:
+    """Part what is given for several outputs."""
+    if isinstance(given, Mapping):
+        if set(map(str, given)) == set(outputs):
+            return {name: given[name] for name in outputs}
+    elif not isinstance(given, tuple | list):
+        return dict.fromkeys(outputs, given)
+    elif len(given) == len(outputs):
+        return dict(zip(outputs, given, strict=True))
+    problem = f"the model has {len(outputs)} outputs: {', '.join(outputs)}"
+    example = ", ".join(f"{name!r}: ..." for name in outputs)
+    raise OptionError(problem, got=f"{what} {brief(given)}", fix=f"a dict: {what}={{{example}}}")
+
+
+def _shares(given: Any, outputs: list[str]) -> tuple[float, ...]:
+    if given is None:
+        return (1.0,) * len(outputs)
+    many = _by_output(given, outputs, "loss_weights")
+    if not all(isinstance(w, int | float) and 0 <= w < math.inf for w in many.values()) or not any(many.values()):
+        problem = "loss_weights are numbers of at least 0, and not all 0"
+        raise OptionError(problem, got=brief(given))
+    return tuple(float(w) for w in many.values())
 
 
 def make_goal(loss: Any, metrics: Any, class_weights: Any) -> Goal:
@@ -109,12 +210,18 @@ def make_goal(loss: Any, metrics: Any, class_weights: Any) -> Goal:
     """
     function = losses[loss] if isinstance(loss, str) else loss
     _check_callable(function, "loss", losses)
-    named = _named(metrics)
+    named = named_metrics(metrics)
     known = knows_samples(function) and all(one.by_sample for one in named.values())
     return Goal(for_each(function), named, _class_weights(class_weights), known)
 
 
-def _named(metrics: Any) -> dict[str, Metric]:
+def named_metrics(metrics: Any) -> dict[str, Metric]:
+    """Name metrics: names, metrics or functions; or a dict of them by the name to show.
+
+    Example:
+        >>> list(named_metrics(["accuracy", "accuracy"]))
+        ['accuracy', 'accuracy_2']
+    """
     if isinstance(metrics, Mapping):
         pairs = list(metrics.items())
     else:

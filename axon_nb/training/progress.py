@@ -35,7 +35,9 @@ class TerminalBar:
     def __init__(self, total: int | None) -> None:
         from tqdm import tqdm  # only for who looks
 
-        self._bar: Any = tqdm(total=total, leave=False, unit="step")
+        self._bar: Any = tqdm(
+            total=total, leave=False, bar_format="{desc} |{bar}| {n_fmt}/{total_fmt}" if total else None
+        )
 
     def show(self, done: int, text: str) -> None:
         """Say how many steps are done, and more."""
@@ -50,35 +52,47 @@ class TerminalBar:
 class Progress:
     """Counts steps, and shows a bar for them once it takes longer than a second and somebody can see it."""
 
-    def __init__(self, steps: int | None, make: Callable[[int | None], Bar] | None = None) -> None:
+    def __init__(
+        self, steps: int | None, make: Callable[[int | None], Bar] | None = None, *, done: int = 0, shows: bool = True
+    ) -> None:
         self._steps = steps
-        self._make = make or _maker()
+        self._make = (make or _maker()) if shows else None
         self._bar: Bar | None = None
-        self._done = 0
+        self._done = self._first = done
+        self._samples = 0
         self._text = ""
         self._started = self._shown = time.monotonic()
 
     def __enter__(self) -> Self:
         return self
 
-    def step(self) -> None:
-        """Count one step."""
+    @property
+    def visible(self) -> bool:
+        """Whether anybody sees it."""
+        return self._make is not None
+
+    def step(self, samples: int = 0) -> None:
+        """Count one step, of so many samples."""
         self._done += 1
+        self._samples += samples
         now = time.monotonic()
         if self._make is None or now - self._started < _DELAY_S or now - self._shown < _PAUSE_S:
             return
         self._shown = now
         self._bar = self._bar or self._make(self._steps)
-        self._bar.show(self._done, f"{self._text}{self._rest(now)}")
+        self._bar.show(self._done, f"{self._text}{self._speed(now)}{self._rest(now)}")
 
     def tell(self, text: str) -> None:
         """Say how it goes: ``epoch 3/10, loss 0.21``."""
         self._text = text
 
+    def _speed(self, now: float) -> str:
+        return f", {self._samples / (now - self._started):,.0f} samples/s" if self._samples else ""
+
     def _rest(self, now: float) -> str:
         if not self._steps:
             return ""
-        left_s = (now - self._started) / self._done * (self._steps - self._done)
+        left_s = (now - self._started) / (self._done - self._first) * (self._steps - self._done)
         return f", {int(left_s // 60)}:{int(left_s % 60):02d} left"
 
     def __exit__(
@@ -88,7 +102,12 @@ class Progress:
             self._bar.close()
 
 
+def in_notebook() -> bool:
+    """Whether this is a notebook's kernel."""
+    return "ipykernel" in sys.modules
+
+
 def _maker() -> Callable[[int | None], Bar] | None:
-    if "ipykernel" in sys.modules:
+    if in_notebook():
         return notebook_bar
     return TerminalBar if sys.stderr is not None and sys.stderr.isatty() else None

@@ -5,43 +5,48 @@ Knows nothing about epochs, data or progress.
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from typing import Any
 
 from tinygrad import Tensor
 
-from axon_nb.compiled import Values, as_tensor, forward
-from axon_nb.engine import RUNTIME, Program, upload
-from axon_nb.graph import Model, Node
+from axon_nb.compiled import Values, as_tensor, forward, map_tensors
+from axon_nb.engine import RUNTIME, Program, uninterrupted, upload
+from axon_nb.errors import OptionError, ParamsError
+from axon_nb.graph import Model
 from axon_nb.hooks import reads_values
 from axon_nb.lazy import numpy as np
-from axon_nb.params import Leaf, Params, realize
+from axon_nb.params import Params, Path, realize
 from axon_nb.trace import trace
-from axon_nb.training.feed import filled
-from axon_nb.training.goal import Goal, PerSample
+from axon_nb.training.feed import Batch, filled
+from axon_nb.training.goal import Goals
 from axon_nb.training.independence import is_by_sample
 from axon_nb.training.pile import Pile, or_one
+from axon_nb.training.sums import Sums
 from axon_nb.training.update import Update
 
 
 class Trainer:
     """A model's weights, optimizer and running sums, changed in place by each step.
 
-    The params given are copied: they stay as they were.
+    The params given are copied: they stay as they were. Once a loss is not finite, the weights no longer change.
     """
 
-    def __init__(self, model: Model, params: Params, goal: Goal, optimizer: Any, *, seed: int, device: str) -> None:
-        self.model, self.goal, self.seed, self.device = model, goal, seed, device
+    def __init__(self, model: Model, params: Params, goals: Goals, optimizer: Any, *, seed: int, device: str) -> None:
+        self.model, self.goals, self.seed, self.device = model, goals, seed, device
         self._params = params.to(device).copy()
         self._full: int | None = None  # samples of the first batch: shorter ones are padded to it where that is exact
-        self._pads = goal.per_sample and is_by_sample(model, training=True)
-        self._trainable = [leaf.tensor for leaf in self._params.leaves.values() if leaf.kind == "trainable"]
-        names = [".".join(path) for path, leaf in self._params.leaves.items() if leaf.kind == "trainable"]
+        self._pads = goals.per_sample and is_by_sample(model, training=True)
+        self._all_count: dict[int, Tensor] = {}
+        trainable = {path: leaf.tensor for path, leaf in self._params.leaves.items() if leaf.kind == "trainable"}
+        self._trainable = list(trainable.values())
+        names = [".".join(path) for path in trainable]
         with RUNTIME:
             self.optimizer = optimizer.build(self._trainable, names) if optimizer and self._trainable else None
             self._pile = Pile(self._trainable, device) if self.optimizer and optimizer.accumulate > 1 else None
             self._whole = optimizer.accumulate if self._pile else 1
-            self._piled = 0
+            self.piled = 0
+            """Batches whose gradients wait for a change of the weights."""
             self.counter = Tensor(np.zeros(1, np.uint32), device=device)
             own = [*self.optimizer.state.values()] if self.optimizer else []
             own += [*(self._pile.tensors if self._pile else []), self.counter]
@@ -50,18 +55,20 @@ class Trainer:
             self._state = [*(leaf.tensor for leaf in self._params.leaves.values()), *own]
             self._state = list({id(t): t for t in self._state}.values())
             realize(self._state)
-            self.sums = Tensor(np.zeros(3, np.float32), device=device).contiguous()
-        self._shapes: list[tuple[int, ...]] | None = None  # of the metrics' sums: the first batch shows them
+        self.sums, self._looks = Sums(goals, device), Sums(goals, device)
 
-        def state() -> list[Tensor]:
-            return [*self._state, self.sums]
+        def state(sums: Sums) -> list[Tensor]:
+            return [*self._state, sums.tensor]
 
         # Hooks that read numbers cannot be recorded.
-        eager = {training: reads_values(model, training=training) for training in (True, False)}
-        options: dict[str, Any] = {"state": state, "keep": False}
-        self._train = Program(self._train_step, "training step", training=True, eager=eager[True], **options)
-        self._change = Program(self._change_step, "change of weights", state=state, training=True, keep=False)
-        self._evaluate = Program(self._evaluate_step, "evaluation step", eager=eager[False], **options)
+        self._eager = {training: reads_values(model, training=training) for training in (True, False)}
+        training: dict[str, Any] = {"state": lambda: state(self.sums), "training": True, "keep": False}
+        self._train = Program(self._train_step, "training step", eager=self._eager[True], **training)
+        self._change = Program(self._change_step, "change of weights", **training)
+        self._evaluate = Program(
+            self._evaluate_step, "evaluation step", state=lambda: state(self._looks), keep=False,
+            eager=self._eager[False],
+        )  # fmt: skip
 
     @property
     def params(self) -> Params:
@@ -70,126 +77,198 @@ class Trainer:
 
     def restore(self, params: Params) -> None:
         """Put weights back."""
-        with RUNTIME:
+        with RUNTIME, uninterrupted():
             for path, leaf in params.leaves.items():
-                self._params.leaves[path].tensor.assign(leaf.tensor.contiguous())
+                self._params.leaves[path].tensor.assign(leaf.tensor.to(self.device).contiguous())
             realize([leaf.tensor for leaf in self._params.leaves.values()])
 
-    def train(self, inputs: dict[Node, Any], labels: Any) -> None:
-        """Take one step; with an optimizer that accumulates, the weights change at every so many of them."""
-        self._train(*self._tensors(inputs, labels))
+    @property
+    def weights(self) -> dict[Path, Tensor]:
+        """The weights themselves, which steps change."""
+        return {path: leaf.tensor for path, leaf in self._params.leaves.items()}
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """All that a later step depends on, by name: what a checkpoint keeps."""
+        found = {f"params/{'/'.join(path)}": tensor for path, tensor in self.weights.items()}
+        if self.optimizer:
+            found |= {f"optimizer/{name}": tensor for name, tensor in self.optimizer.state.items()}
+        if self._pile:
+            found |= {f"gradients/{at}": tensor for at, tensor in enumerate(self._pile.tensors)}
+        return {**found, "counter": self.counter, "sums": self.sums.tensor}
+
+    def put(self, tensors: Mapping[str, Tensor]) -> None:
+        """Put all of `tensors` back, from a checkpoint.
+
+        Raises:
+            ParamsError: they are another training's.
+        """
+        own = self.tensors
+        wrong = set(own) ^ set(tensors) or {
+            name for name in own if name != "sums" and tensors[name].shape != own[name].shape
+        }
+        if wrong:
+            problem = "the checkpoint is of another training"
+            raise ParamsError(problem, got=f"not the same: {', '.join(sorted(wrong)[:5])}")
+        with RUNTIME, uninterrupted():
+            for name, tensor in own.items():
+                if name != "sums":
+                    tensor.assign(tensors[name].cast(tensor.dtype).contiguous())
+            realize([tensor for name, tensor in own.items() if name != "sums"])
+            self.sums.tensor = tensors["sums"].contiguous().realize()
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a later step depends on and is no tensor, as JSON."""
+        return {"piled": self.piled, "full": self._full}
+
+    @facts.setter
+    def facts(self, value: Mapping[str, Any]) -> None:
+        self.piled, self._full = value["piled"], value["full"]
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the next step."""
+        return self._needed.learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value: float) -> None:
+        self._needed.learning_rate = value
+
+    @property
+    def _needed(self) -> Update:
+        if self.optimizer is None:
+            problem = "there is no learning rate: no weights are trained"
+            raise OptionError(problem)
+        return self.optimizer
+
+    def load(self, batch: Batch) -> tuple[Tensor, ...]:
+        """Put a batch on the device, as `prepare`, `train` and `evaluate` take it."""
+        self._nodes = tuple(batch.inputs)
+        count = len(batch)
+        self._full = self._full or count
+        size = max(self._full, count) if self._pads else count
+        with RUNTIME:
+            fed = [as_tensor(filled(v, size), node.options["dtype"], self.device) for node, v in batch.inputs.items()]
+            true = [upload(np.asarray(filled(y, size)), self.device) for y in batch.labels]
+            if self.sums.shapes is None:
+                self._shape_sums(fed, true)
+            weights = [] if batch.weights is None else [upload(filled(batch.weights, size), self.device)]
+            return *fed, *true, self._counted(count, size), *weights
+
+    def _counted(self, count: int, size: int) -> Tensor:
+        if count == size and count in self._all_count:
+            return self._all_count[count]
+        counted = upload((np.arange(size) < count).astype(np.float32), self.device)
+        if count == size and len(self._all_count) < 8:
+            self._all_count[count] = counted
+        return counted
+
+    def prepare(self, tensors: tuple[Tensor, ...]) -> None:
+        """Record the step for batches like this one. Ctrl-C stops that at once, and nothing has changed."""
+        if not self._eager[True]:
+            self._train.prepare(*tensors)
         if self._pile is not None:
-            self._piled += 1
-            if self._piled == self._whole:
+            self._change.prepare()
+
+    def train(self, tensors: tuple[Tensor, ...]) -> None:
+        """Take one step; with an optimizer that accumulates, the weights change at every so many of them."""
+        self._train(*tensors)
+        if self._pile is not None:
+            self.piled += 1
+            if self.piled == self._whole:
                 self.settle()
 
     def settle(self) -> None:
         """Change the weights by the gradients that were accumulated, also if they are of fewer batches than planned."""
-        if self._piled:
+        if self.piled:
             self._change()
-            self._piled = 0
+            self.piled = 0
 
-    def evaluate(self, inputs: dict[Node, Any], labels: Any) -> None:
-        """Add a batch's loss and metrics to the sums; changes nothing else."""
-        self._evaluate(*self._tensors(inputs, labels))
+    def evaluate(self, tensors: tuple[Tensor, ...]) -> None:
+        """Add a batch's loss and metrics to the sums of evaluation; changes nothing else."""
+        self._evaluate(*tensors)
 
-    def read_sums(self) -> dict[str, Any]:
-        """Return loss and metrics of the samples since the sums were last cleared; NaN where there were none."""
-        if self._shapes is None:
-            return dict.fromkeys(["loss", *self.goal.metrics], math.nan)
-        with RUNTIME:
-            flat = self.sums.numpy()
-        count, total, weight = (float(v) for v in flat[:3])
-        if not count:
-            return dict.fromkeys(["loss", *self.goal.metrics], math.nan)
-        ends = np.cumsum([math.prod(shape) for shape in self._shapes])[:-1]
-        parts = np.split(flat[3:], ends) if self._shapes else []
-        sums = [part.reshape(shape) for part, shape in zip(parts, self._shapes, strict=True)]
-        return {"loss": total / (weight or 1), **self.goal.read(sums)}
+    def read(self) -> dict[str, Any]:
+        """Return loss and metrics of the samples trained on since `clear`; NaN where there were none."""
+        return self.sums.read()
 
-    def read_loss(self) -> float:
-        """Return the loss of the samples since the sums were last cleared; NaN where there were none."""
-        with RUNTIME:
-            count, total, weight = (float(v) for v in self.sums.numpy()[:3])
-        return total / (weight or 1) if count else math.nan
+    def look(self) -> tuple[float | None, float]:
+        """Return the loss since `clear` (``None`` without samples), and the samples before it was not finite."""
+        return self.sums.look()
 
-    def clear_sums(self) -> None:
+    def clear(self) -> None:
         """Begin new sums."""
-        with RUNTIME:
-            self.sums.assign(Tensor.zeros_like(self.sums).contiguous()).realize()
+        self.sums.clear()
 
-    def _tensors(self, inputs: dict[Node, Any], labels: Any) -> list[Tensor]:
-        self._nodes = tuple(inputs)
-        count = len(labels)
-        self._full = self._full or count
-        size = max(self._full, count) if self._pads else count
-        with RUNTIME:
-            fed = [as_tensor(filled(v, size), node.options["dtype"], self.device) for node, v in inputs.items()]
-            true = upload(np.asarray(filled(labels, size)), self.device)
-            if self._shapes is None:
-                self._make_sums(fed, true)
-            counted = np.arange(size) < count
-            return [*fed, true, upload(counted.astype(np.float32), self.device)]
+    def evaluated(self, batches: Any) -> dict[str, Any]:
+        """Return loss and metrics of batches; changes no weights."""
+        self._looks.clear()
+        for batch in batches:
+            self.evaluate(self.load(batch))
+        return self._looks.read()
 
-    def _make_sums(self, fed: list[Tensor], true: Tensor) -> None:
+    def _shape_sums(self, fed: list[Tensor], true: list[Tensor]) -> None:
         given = {self.model.names[node]: tuple(x.shape) for node, x in zip(self._nodes, fed, strict=True)}
-        output = Tensor.empty(*trace(self.model, given).check().output_shape, device=self.device)
-        self._shapes = [tuple(map(int, one.shape)) for one in self.goal.sums(true, output, None)]
-        if self._shapes:
-            size = 3 + sum(map(math.prod, self._shapes))
-            self.sums = Tensor(np.zeros(size, np.float32), device=self.device).contiguous().realize()
+        shapes = flat_shapes(trace(self.model, given, set(self.model.inputs) - set(self._nodes)).check().output_shape)
+        outputs = [Tensor.empty(*shape, device=self.device) for shape in shapes]
+        for sums in (self.sums, self._looks):
+            sums.shape(true, outputs)
 
-    def _forward(self, tensors: tuple[Tensor, ...], *, training: bool) -> tuple[Tensor, Tensor, Values]:
-        """Return the sum of the losses, that of their weights, and what the pass changed; note all sums."""
-        leaves = {path: leaf.tensor for path, leaf in self._params.leaves.items()}
-        values = Values(leaves, seed=self.seed, counter=self.counter, device=self.device)
-        *fed, labels, counted = tensors
-        output = forward(self.model, values, dict(zip(self._nodes, fed, strict=True)), training=training)
-        weights = counted if self._pads else None
-        total, weight = self.goal.weigh(labels, output, weights)
-        self._add([counted.sum(), total, weight], self.goal.sums(labels, output, weights))
-        return total, weight, values
-
-    def _add(self, row: list[Tensor], sums: list[Tensor]) -> None:
-        head = Tensor.stack(*(value.cast("float32").reshape(()) for value in row))
-        if self.goal.adds:
-            self.sums.assign(self.sums + _joined(head, sums))
-            return
-        shapes = self._shapes or []
-        first, *parts = self.sums.split([3, *map(math.prod, shapes)])
-        old = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
-        new = _joined(first + head, self.goal.merge(old, sums))
-        self.sums.assign(new.contiguous())  # apart first: a merge may read what was overwritten already
+    def _forward(
+        self, tensors: tuple[Tensor, ...], sums: Sums, *, training: bool
+    ) -> tuple[Tensor, Tensor, Tensor, Values]:
+        """Return the sum of the losses, that of their weights, whether all is finite, and what the pass changed."""
+        values = Values(self.weights, seed=self.seed, counter=self.counter, device=self.device)
+        fed, rest = tensors[: len(self._nodes)], tensors[len(self._nodes) :]
+        true, (counted, *weights) = list(rest[: len(self.goals.parts)]), rest[len(self.goals.parts) :]
+        result = forward(self.model, values, dict(zip(self._nodes, fed, strict=True)), training=training)
+        outputs: list[Tensor] = []
+        map_tensors(result, outputs.append)
+        known = counted if self._pads else None
+        count_more = weights[0] * counted if weights else known
+        total, weight = self.goals.weigh(true, outputs, count_more)
+        fine = sums.add(counted.sum(), total, weight, self.goals.sums(true, outputs, known))
+        return total, weight, fine, values
 
     def _train_step(self, *tensors: Tensor) -> None:
-        total, weight, values = self._forward(tensors, training=True)
-        changed = [self.sums, self.counter.assign(self.counter + 1)]
+        total, weight, fine, values = self._forward(tensors, self.sums, training=True)
+        changed = [self.sums.tensor, self.counter.assign(self.counter + 1)]
         if self._pile is not None:
             changed += self._pile.add(total.gradient(*self._trainable), weight)
         elif self.optimizer is not None:
-            changed += self._move((total / or_one(weight)).gradient(*self._trainable), self.optimizer)
+            changed += self._move((total / or_one(weight)).gradient(*self._trainable), self.optimizer, fine)
         for path, value in values.updates.items():
-            changed.append(self._params.leaves[path].tensor.assign(value))
+            tensor = self._params.leaves[path].tensor
+            changed.append(tensor.assign(fine.where(value, tensor).cast(tensor.dtype)))
         realize(changed)
 
     def _change_step(self) -> None:
         if self._pile is not None and self.optimizer is not None:
-            realize([*self._move(self._pile.mean(), self.optimizer), *self._pile.clear()])
+            fine = self.sums.tensor[1].isfinite()
+            realize([*self._move(self._pile.mean(), self.optimizer, fine), *self._pile.clear()])
 
-    def _move(self, gradients: list[Tensor], optimizer: Update) -> list[Tensor]:
+    def _move(self, gradients: list[Tensor], optimizer: Update, fine: Tensor) -> list[Tensor]:
         for tensor, gradient in zip(self._trainable, gradients, strict=True):
             tensor.grad = gradient
-        changed = optimizer.schedule_step()
+        changed = optimizer.schedule_step(fine)
         optimizer.zero_grad()
         return changed
 
     def _evaluate_step(self, *tensors: Tensor) -> None:
-        self._forward(tensors, training=False)
-        realize([self.sums])
+        self._forward(tensors, self._looks, training=False)
+        realize([self._looks.tensor])
 
 
-def _joined(head: Tensor, sums: list[Tensor]) -> Tensor:
-    return head.cat(*(one.reshape(-1) for one in sums)).detach()
+def flat_shapes(shape: Any) -> list[tuple[int, ...]]:
+    """List the shapes of outputs that may be nested.
 
-
-__all__ = ["Goal", "Leaf", "PerSample", "Trainer"]
+    Example:
+        >>> flat_shapes(((2, 3), {"a": (4,)}))
+        [(2, 3), (4,)]
+    """
+    if isinstance(shape, Mapping):
+        return [one for part in shape.values() for one in flat_shapes(part)]
+    if all(isinstance(size, int) for size in shape):
+        return [tuple(shape)]
+    return [one for part in shape for one in flat_shapes(part)]

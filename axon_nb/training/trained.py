@@ -18,8 +18,9 @@ from axon_nb.graph import Model
 from axon_nb.lazy import numpy as np
 from axon_nb.params import Params
 from axon_nb.serialize.file import write_model
-from axon_nb.training.feed import check_batch_size, filled, host
+from axon_nb.training.feed import check_batch_size, filled
 from axon_nb.training.independence import is_by_sample
+from axon_nb.training.sources import host
 
 History = dict[str, list[Any]]
 _BATCH = 512

@@ -40,10 +40,18 @@ class Update:
         self.taken = Tensor([0], device=device).is_param_(False)
         """How many steps were taken."""
 
-    def schedule_step(self) -> list[Tensor]:
-        """Change the weights by their gradients; return the tensors to be realised."""
-        self._clip()
+    def schedule_step(self, fine: Tensor | None = None) -> list[Tensor]:
+        """Change the weights by their gradients; return the tensors to be realised.
+
+        Args:
+            fine: a tensor of one truth: where it is false, the weights stay as they are.
+        """
         rate = self.scale * rate_at(self.rate, self.taken)
+        if fine is not None:
+            rate = fine.where(rate, 0)
+            for tensor in self.params:
+                tensor.grad = fine.where(_grad(tensor), 0).cast(tensor.dtype)
+        self._clip()
         changed: list[Tensor] = []
         for optimizer in self.optimizers:
             own, optimizer.lr = optimizer.lr, rate
