@@ -19,7 +19,7 @@ from axon_nb.lazy import numpy as np
 from axon_nb.params import Params, Path, realize
 from axon_nb.trace import trace
 from axon_nb.training.feed import Batch, filled
-from axon_nb.training.goal import Goals
+from axon_nb.training.goal import Goal, Goals
 from axon_nb.training.independence import is_by_sample
 from axon_nb.training.pile import Pile, or_one
 from axon_nb.training.sums import Sums
@@ -32,7 +32,10 @@ class Trainer:
     The params given are copied: they stay as they were. Once a loss is not finite, the weights no longer change.
     """
 
-    def __init__(self, model: Model, params: Params, goals: Goals, optimizer: Any, *, seed: int, device: str) -> None:
+    def __init__(
+        self, model: Model, params: Params, goals: Goals | Goal, optimizer: Any, *, seed: int, device: str
+    ) -> None:
+        goals = goals if isinstance(goals, Goals) else Goals({"": goals})
         self.model, self.goals, self.seed, self.device = model, goals, seed, device
         self._params = params.to(device).copy()
         self._full: int | None = None  # samples of the first batch: shorter ones are padded to it where that is exact

@@ -31,6 +31,7 @@ def data(model: str, batch: int) -> tuple[np.ndarray, np.ndarray]:
 
 def ours(model: str, batch: int, mode: str):
     import axon_nb as ax
+    from axon_nb.training.feed import Batch
     from axon_nb.training.goal import make_goal
     from axon_nb.training.optimizers import as_optimizer
     from axon_nb.training.step import Trainer
@@ -47,8 +48,8 @@ def ours(model: str, batch: int, mode: str):
     labels = np.eye(CLASSES, dtype=np.float32)[y]
 
     def step():
-        trainer.train({node: x}, labels)
-        return trainer.read_loss()  # waits for the device
+        trainer.train(trainer.load(Batch({node: x}, (labels,))))
+        return trainer.look()[0]  # waits for the device
 
     return start, step
 

@@ -10,6 +10,7 @@ from axon_nb import metrics
 from axon_nb.errors import DataError, OptionError, TrainingError, UnknownNameError
 from axon_nb.functional.metric import as_metric, metric
 from axon_nb.functional.metrics import metrics as by_name
+from axon_nb.training.feed import Batch
 from axon_nb.training.goal import make_goal
 from axon_nb.training.step import Trainer
 
@@ -168,9 +169,8 @@ def look(model, x, y, loss, names, batch_size):
     start = model.init()
     device = start["dense_0"]["kernel"].device
     trainer = Trainer(model, start, make_goal(loss, names, None), None, seed=0, device=device)
-    for at in range(0, len(x), batch_size):
-        trainer.evaluate({model.inputs[0]: x[at : at + batch_size]}, y[at : at + batch_size])
-    return trainer.read_sums()
+    cuts = [slice(at, at + batch_size) for at in range(0, len(x), batch_size)]
+    return trainer.evaluated(Batch({model.inputs[0]: x[cut]}, (y[cut],)) for cut in cuts)
 
 
 YES_NO = ["precision", "recall", "specificity", "f1", "auc", "true_positives", "false_positives", "accuracy"]

@@ -9,6 +9,7 @@ from axon_nb import optimizers, schedules
 from axon_nb.engine import Program
 from axon_nb.errors import OptionError, ParamsError
 from axon_nb.functional.losses import mean_squared_error
+from axon_nb.training.feed import Batch
 from axon_nb.training.goal import Goal
 from axon_nb.training.optimizers import optimizers as by_name
 from axon_nb.training.step import Trainer
@@ -270,14 +271,14 @@ def test_the_learning_rate_can_be_changed_between_recorded_steps():
     goal = Goal(lambda y, p: mean_squared_error(y, p, reduction="none"), {})
     rule = optimizers.sgd(schedules.linear(0.1, steps=100, end=0.1))
     trainer = Trainer(LINE, params, goal, rule, seed=0, device=params["dense_0"]["kernel"].device)
-    inputs = {LINE.inputs[0]: X}
+    batch = Batch({LINE.inputs[0]: X}, (Y,))
     before = params["dense_0"]["kernel"].numpy()
-    trainer.train(inputs, Y)
+    trainer.train(trainer.load(batch))
     middle = trainer.params["dense_0"]["kernel"].numpy()
     trainer.restore(params)
     trainer.optimizer.learning_rate = 0.05
     assert trainer.optimizer.learning_rate == pytest.approx(0.05)
-    trainer.train(inputs, Y)
+    trainer.train(trainer.load(batch))
     after = trainer.params["dense_0"]["kernel"].numpy()
     np.testing.assert_allclose(after - before, (middle - before) / 2, rtol=1e-5, atol=1e-7)
 
