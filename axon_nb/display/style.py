@@ -17,6 +17,9 @@ BAND = "rgba(127,127,127,.10)"
 WRONG = "#d1495b"
 """Red that can be read on white and on black."""
 
+RIGHT = "#4f9d69"
+"""Green that can be read on white and on black."""
+
 FAMILIES = {
     "input": "#dddddd",
     "linear": "#77aadd",

@@ -7,20 +7,54 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
+from axon_nb.display.changes import changes_text
+from axon_nb.display.changes import summary as summary_of_changes
 from axon_nb.errors import CellError, unknown
 from axon_nb.magic.scan import words
 from axon_nb.magic.show import Library, family, summary
 
 
+@dataclass(frozen=True)
+class Version:
+    """A model that a cell made, and the cell's text."""
+
+    model: Any
+    text: str
+
+
 @dataclass
 class Session:
-    """What the magics remember between cells."""
+    """What the magics remember between cells, and what they may do to the notebook."""
 
     library: Library
     verbose: bool = False
     """Whether errors show the full traceback."""
+    versions: dict[str, list[Version]] = field(default_factory=dict)
+    """The models of each name, the last one last."""
+    variables: Mapping[str, object] = field(default_factory=dict)
+    """The user's variables."""
+    bind: Callable[[dict[str, object]], None] = lambda values: None
+    """Puts values among the user's variables."""
+    next_cell: Callable[[str], None] = lambda text: None
+    """Puts a text into the next cell."""
+
+    def remember(self, name: str, model: object, text: str) -> Version | None:
+        """Keep a version, and return the one before it; a cell that is run again as it was makes no new one."""
+        earlier = self.versions.setdefault(name, [])
+        before = earlier[-1] if earlier else None
+        if before is not None and before.text == text:
+            old, new = self.library.report(before.model), self.library.report(model)
+            if not summary_of_changes(old, new):
+                earlier.pop()
+        earlier.append(Version(model, text))
+        del earlier[:-_MOST_VERSIONS]
+        return before
+
+
+_MOST_VERSIONS = 20
 
 
 Run = Callable[[Session, list[str]], object]
@@ -115,3 +149,96 @@ def set_verbose(session: Session, arguments: list[str]) -> str:
         raise CellError(problem, fix="write %axon verbose on, or %axon verbose off")
     session.verbose = words[tuple(arguments)]
     return f"errors {'show the full traceback' if session.verbose else 'show no traceback'}"
+
+
+@command("code NAME")
+def put_code(session: Session, arguments: list[str]) -> str:
+    """Put the %%axon text of a model into the next cell."""
+    name = _one_name(arguments, "code")
+    model = _model(session, name)
+    text = next((one.text for one in session.versions.get(name, []) if one.model is model), None)
+    session.next_cell(text if text is not None else session.library.code(model, name))
+    return f"the next cell makes {name}"
+
+
+@command("diff [A [B]]")
+def show_diff(session: Session, arguments: list[str]) -> str:
+    """Say what changed between two models, or since a model's last version."""
+    if len(arguments) > 2:
+        problem = "diff takes two models at most"
+        raise CellError(problem, fix="write %axon diff A B")
+    if len(arguments) == 2:
+        old, new = (_model(session, name) for name in arguments)
+        return changes_text(session.library.report(old), session.library.report(new))
+    name = arguments[0] if arguments else next(reversed(session.versions), None)
+    if name is None:
+        problem = "no cell has made a model yet"
+        raise CellError(problem, fix="write %axon diff A B to compare two models")
+    made = session.versions.get(name, [])
+    if not made:
+        _model(session, name)
+    if len(made) < 2:
+        return f"{name} has one version only"
+    return f"{name}: " + changes_text(*(session.library.report(one.model) for one in made[-2:]))
+
+
+@command("undo NAME")
+def undo(session: Session, arguments: list[str]) -> object:
+    """Go back to the version of a model before this one, and show it."""
+    name = _one_name(arguments, "undo")
+    made = session.versions.get(name, [])
+    if not made:
+        _model(session, name)
+    if len(made) < 2:
+        problem = f"there is no earlier version of {name}"
+        raise CellError(problem)
+    made.pop()
+    session.bind({name: made[-1].model})
+    return made[-1].model
+
+
+@command("save NAME FILE")
+def save_file(session: Session, arguments: list[str]) -> str:
+    """Write what fit returned to a file: model, weights, history."""
+    if len(arguments) != 2:
+        problem = "save takes a name and a file"
+        raise CellError(problem, fix="write %axon save trained digits.safetensors")
+    value = session.variables.get(arguments[0])
+    if value is None:
+        raise unknown("variable", arguments[0], _visible(session), error=CellError)  # noqa: EM101
+    return f"saved {session.library.save(_unquoted(arguments[1]), value)}"
+
+
+@command("load FILE NAME")
+def load_file(session: Session, arguments: list[str]) -> object:
+    """Read such a file, and bind what it holds to a name."""
+    if len(arguments) != 2 or not arguments[1].isidentifier():
+        problem = "load takes a file and a name"
+        raise CellError(problem, fix="write %axon load digits.safetensors trained")
+    value = session.library.load(_unquoted(arguments[0]))
+    session.bind({arguments[1]: value})
+    return value
+
+
+def _one_name(arguments: list[str], command: str) -> str:
+    if len(arguments) != 1:
+        problem = f"{command} takes the name of one model"
+        raise CellError(problem, fix=f"write %axon {command} NAME")
+    return arguments[0]
+
+
+def _model(session: Session, name: str) -> Any:
+    value = session.variables.get(name)
+    value = getattr(value, "model", value)  # what fit returned has one
+    if session.library.is_model(value):
+        return value
+    models = [known for known, one in session.variables.items() if session.library.is_model(one)]
+    raise unknown("model", name, [one for one in models if not one.startswith("_")], error=CellError)  # noqa: EM101
+
+
+def _visible(session: Session) -> list[str]:
+    return [name for name in session.variables if not name.startswith("_")]
+
+
+def _unquoted(text: str) -> str:
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text

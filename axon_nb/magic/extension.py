@@ -16,11 +16,13 @@ from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_
 from IPython.core.magic_arguments import argument, kwds, magic_arguments
 
 from axon_nb.display.card import Look
+from axon_nb.display.changes import changes_html, changes_text
 from axon_nb.errors import AxonError, CellError, unknown
 from axon_nb.magic.blame import span_at
 from axon_nb.magic.caret import Span, point, span_of_bytes
 from axon_nb.magic.cell import run
-from axon_nb.magic.commands import Session, run_command, words_after
+from axon_nb.magic.checks import Check, check, checks_html, checks_text
+from axon_nb.magic.commands import Session, Version, run_command, words_after
 from axon_nb.magic.help import Help
 from axon_nb.magic.show import Library, library
 from axon_nb.magic.text import Cell, read_cell
@@ -31,6 +33,7 @@ FLAGS: dict[str, dict[str, Any]] = {
     "--quiet": {"action": "store_true", "help": "Make the model and show nothing."},
     "--no-diagram": {"action": "store_true", "help": "Show the table only."},
     "--unfold": {"action": "store_true", "help": "Show every layer of repeated blocks."},
+    "--check": {"metavar": "CHECKS", "help": 'Say whether it is as asked: "params < 50_000, output == (None, 10)"'},
     "--columns": {"metavar": "NAMES", "help": "Columns of the table, with commas between: layer,shape,parameters"},
 }
 VALUED = tuple(flag for flag, settings in FLAGS.items() if "action" not in settings)
@@ -53,7 +56,10 @@ class AxonMagics(Magics):
     @no_var_expand
     @cell_magic("axon")
     @magic_arguments("%axon")
-    @kwds(usage="%(prog)s [NAME[(INPUT: SHAPE, ...)]] [--quiet] [--no-diagram] [--unfold] [--columns NAMES]")
+    @kwds(
+        usage="%(prog)s [NAME[(INPUT: SHAPE, ...)]] [--quiet] [--no-diagram] [--unfold] [--check CHECKS] "
+        "[--columns NAMES]"
+    )
     @_flags
     def axon_cell(self, line: str, body: str) -> None:
         """Make a model of the cell, show it, and bind it to a name.
@@ -106,22 +112,34 @@ class AxonMagics(Magics):
     def _make(self, line: str, body: str) -> None:
         known = self.session.library
         cell = read_cell(line, body, valued=VALUED, sizes=self.shell.user_ns)
-        quiet, look = self._look(cell)
+        read, look = self._look(cell)
         made = run(
             cell, self.shell.user_ns, known.layers, known.make_input, is_model=known.is_model, unapplied=known.unapplied
         )
         model = known.named(made.value, cell.name)
         report = known.report(model)
+        made_checks = self._checks(read.check, report, cell)
         if report.error:
             self._publish(report, look)
             raise _located(report.error, cell, known.failed_at(model, report)) from report.error
         self.shell.push({**made.assigned, **({cell.name: model} if cell.name else {})})
-        if not quiet:
-            self._publish(report, look)
+        before = self.session.remember(cell.name, model, "\n".join(cell.lines).rstrip()) if cell.name else None
+        if not read.quiet:
+            self._publish(report, look, before, made_checks)
+        elif made_checks:
+            _say(checks_text(made_checks))
         if not cell.name:
             _say("this model has no name: write %%axon NAME to keep it")
 
-    def _look(self, cell: Cell) -> tuple[bool, Look]:
+    def _checks(self, text: str | None, report: Report, cell: Cell) -> tuple[Check, ...]:
+        if text is None or report.error:
+            return ()
+        try:
+            return check(report, text, self.session.library.layers)
+        except AxonError as error:
+            raise _in_header(error, "--check", cell) from None
+
+    def _look(self, cell: Cell) -> tuple[Any, Look]:
         """Read the flags."""
         for flag in cell.flags:
             if flag.startswith("-") and flag.partition("=")[0] not in FLAGS:
@@ -131,17 +149,31 @@ class AxonMagics(Magics):
         except UsageError as error:
             raise _in_header(CellError(str(error), fix="%%axon? shows all options"), cell.flags[-1], cell) from None
         columns = {"columns": tuple(name.strip() for name in read.columns.split(","))} if read.columns else {}
-        return read.quiet, Look(**columns, diagram=not read.no_diagram, unfold=read.unfold)
+        return read, Look(**columns, diagram=not read.no_diagram, unfold=read.unfold)
 
-    def _publish(self, report: Report, look: Look) -> None:
+    def _publish(
+        self, report: Report, look: Look, before: Version | None = None, checks: tuple[Check, ...] = ()
+    ) -> None:
         """Show a card; a model that cannot be drawn is no less a model."""
         try:
             data = self.session.library.card(report, look)
+            if checks:
+                data = _with(data, checks_html(checks), checks_text(checks))
+            if before is not None:
+                old = self.session.library.report(before.model)
+                if changed := changes_html(old, report):
+                    data = _with(data, changed, f"Changed since the last run: {changes_text(old, report)}")
         except AxonError:
             raise
         except Exception as error:
             data = {"text/plain": f"the card cannot be drawn ({type(error).__name__}: {error}); the model is fine"}
         self.shell.display_pub.publish(data)
+
+
+def _with(data: dict[str, str], html: str, text: str) -> dict[str, str]:
+    """Put something under a card."""
+    more = {"text/html": html, "text/plain": f"\n{text}"}
+    return {kind: f"{known}\n{more[kind]}" if kind in more else known for kind, known in data.items()}
 
 
 def _located(error: Exception, cell: Cell, source: Source | None) -> AxonError:
@@ -188,7 +220,10 @@ def load(shell: Any, known: Library | None = None) -> None:
         known: what to use in place of axon_nb itself.
     """
     unload(shell)
-    session = Session(known or library())
+    session = Session(
+        known or library(), variables=shell.user_ns, bind=shell.push,
+        next_cell=lambda text: shell.set_next_input(text, replace=False),
+    )  # fmt: skip
     shell.register_magics(AxonMagics(shell, session))
     shell._axon_help = Help(shell, session.library.layers, FLAGS, lambda: words_after(session, shell.user_ns))
     shell._axon_help.load()

@@ -12,6 +12,7 @@ from typing import Any
 
 from axon_nb.display.card import Look, card_html, card_text
 from axon_nb.engine.devices import devices
+from axon_nb.errors import CellError
 from axon_nb.graph import Model
 from axon_nb.graph import input as make_input
 from axon_nb.layer import Chain, Layer, registry
@@ -19,6 +20,7 @@ from axon_nb.rows import Report
 from axon_nb.shapes import Shape
 from axon_nb.source import Source
 from axon_nb.trace import report
+from axon_nb.training.saved import load, save
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,10 @@ class Library:
     card: Callable[[Report, Look], dict[str, str]]
     """Draws a report, by MIME type."""
     devices: Callable[[], object]
+    code: Callable[[Any, str], str] = lambda model, name: _code(model, name)
+    """Writes the text of a cell that makes a model."""
+    save: Callable[[str, Any], object] = save
+    load: Callable[[str], object] = load
 
 
 def library() -> Library:
@@ -54,6 +60,15 @@ def library() -> Library:
         card=_card,
         devices=devices,
     )
+
+
+def _code(model: Any, name: str) -> str:
+    write = getattr(model, "code", None)
+    if write is None:
+        problem = f"{name} was not made by a cell, and its text is not known"
+        raise CellError(problem)
+    text = str(write())
+    return text if text.startswith("%%axon") else f"%%axon {name}\n{text}"
 
 
 def _unapplied(value: object) -> str | None:

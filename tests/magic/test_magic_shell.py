@@ -170,7 +170,8 @@ def test_quiet_binds_and_shows_nothing(notebook):
         (
             "m --quite",
             "there is no option '--quite'\n    %%axon m --quite\n             ^^^^^^^\n"
-            "  fix: did you mean '--quiet'?\n  fix: the options are: --columns, --no-diagram, --quiet, --unfold",
+            "  fix: did you mean '--quiet'?\n"
+            "  fix: the options are: --check, --columns, --no-diagram, --quiet, --unfold",
         ),
         (
             "m --columns",
@@ -210,6 +211,11 @@ Commands:
   %axon layers [FAMILY]   List all layers, or those of one family.
   %axon devices           Try every device, and say what works here and why the rest does not.
   %axon verbose [on|off]  Show errors with the full traceback, or without it again.
+  %axon code NAME         Put the %%axon text of a model into the next cell.
+  %axon diff [A [B]]      Say what changed between two models, or since a model's last version.
+  %axon undo NAME         Go back to the version of a model before this one, and show it.
+  %axon save NAME FILE    Write what fit returned to a file: model, weights, history.
+  %axon load FILE NAME    Read such a file, and bind what it holds to a name.
 
 %%axon? explains the cells that make models.
 """
@@ -240,13 +246,13 @@ def test_devices(notebook):
         (
             "%axon device",
             "there is no %axon command 'device'\n  fix: did you mean 'devices'?\n"
-            "  fix: the %axon commands are: devices, help, layers, verbose\n"
+            "  fix: the %axon commands are: code, devices, diff, help, layers, load, save, undo, verbose\n"
             "  fix: a cell that makes a model begins with two: %%axon NAME",
         ),
         (
             "%axon mnist",
             "there is no %axon command 'mnist'\n"
-            "  fix: the %axon commands are: devices, help, layers, verbose\n"
+            "  fix: the %axon commands are: code, devices, diff, help, layers, load, save, undo, verbose\n"
             "  fix: a cell that makes a model begins with two: %%axon NAME",
         ),
         (
@@ -278,7 +284,7 @@ def test_verbose_brings_the_traceback_and_off_takes_it_away(notebook):
 
 def test_questions_are_answered(notebook):
     cell, line = (notebook.shell.object_inspect_text(name) for name in ("%%axon", "%axon"))
-    assert "%%axon [NAME[(INPUT: SHAPE, ...)]] [--quiet] [--no-diagram] [--unfold] [--columns NAMES]" in cell
+    assert "%%axon [NAME[(INPUT: SHAPE, ...)]] [--quiet] [--no-diagram] [--unfold] [--check CHECKS]" in cell
     assert '%%axon mnist\ninput((None, 784), name="image")\n| dense(128, activation="relu")' in cell
     for flag in extension.FLAGS:
         assert flag in cell
