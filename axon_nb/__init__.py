@@ -25,7 +25,7 @@ from axon_nb.graph import Model, compose, input
 from axon_nb.layer import Layer, layer, registry
 from axon_nb.params import Params
 from axon_nb.scope import Scope
-from axon_nb.serialize import from_json
+from axon_nb.serialize import diff, from_json
 from axon_nb.synonyms import nearest
 from axon_nb.training import Loop, Trained, callbacks, fit, optimizers, progress, schedules
 from axon_nb.training.saved import load, save
@@ -47,6 +47,7 @@ __all__ = [
     "callbacks",
     "compose",
     "devices",
+    "diff",
     "fit",
     "from_json",
     "functional",
