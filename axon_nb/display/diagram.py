@@ -8,18 +8,19 @@ from __future__ import annotations
 import base64
 import logging
 import re
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from axon_nb.display import dot, style
 from axon_nb.display.boxes import Box, boxes, main_line
 from axon_nb.display.describe import describe
-from axon_nb.display.fold import Group, Outline, outline
+from axon_nb.display.fold import Entry, Group, Outline, outline
 from axon_nb.display.html import clean, elide, escape, text_width
 from axon_nb.display.layout import Engine, Layout, lay_out, stack
 from axon_nb.display.lines import group_name, group_note
 from axon_nb.display.svg import GREY, INK, Frame, Look, draw
-from axon_nb.display.words import count, duration, listed, local_name, says_op, shape_words
+from axon_nb.display.words import count, duration, listed, local_name, says_op, shape_words, title
 from axon_nb.rows import Report
 
 Direction = Literal["TB", "LR"]
@@ -98,6 +99,38 @@ def image_html(svg: str, report: Report, outlined: Outline | None = None) -> str
     image = f'<img alt="{alt}" width="{width}" style="{look}" src="data:image/svg+xml;base64,{data}">'
     box = f"flex:1 1 {int(width * _SMALLEST)}px;max-width:{width}px;max-height:{style.TALLEST_PX}px;overflow:auto"
     return f'<div style="{box}">{image}</div>'
+
+
+Place = Callable[[Mapping[str, tuple[float, float]], Sequence[tuple[str, str]]], Layout]
+"""Finds places for nodes of given widths and heights, and for the arrows between them."""
+
+
+def hooked_svg(report: Report, place: Place) -> str:
+    """Draw every layer of a model, each box with the key of its row in ``data-node``: for pages that answer clicks.
+
+    Args:
+        report: the model's rows.
+        place: finds the places; a program that does it takes too long for a page that is being worked on.
+
+    Example:
+        >>> from axon_nb.display.layout import stack
+        >>> from axon_nb.rows import Row
+        >>> row = Row(7, "image", "input", "input", (), (), (None, 784), "float32")
+        >>> svg = hooked_svg(Report("m", (row,)), lambda sizes, edges: stack({n: s[0] for n, s in sizes.items()}, 40, edges))
+        >>> 'data-node="7"' in svg
+        True
+    """  # noqa: E501
+    looks = {}
+    for row in report.rows:
+        look = _look(Box((Entry(0, row, row),)))
+        looks[_id(row.key)] = replace(look, lines=(elide(row.name, _NAME_WIDTH), *look.lines[1:]))
+    edges = dict.fromkeys((_id(parent), _id(row.key)) for row in report.rows for parent in row.parents)
+    layout = place({name: _size(look) for name, look in looks.items()}, list(edges))
+    return draw(layout, looks, {}, title(report), hooks=True)
+
+
+def _size(look: Look) -> tuple[float, float]:
+    return 24 + 6.8 * max(map(text_width, look.lines)), 12 + 14 * len(look.lines) + 8 * look.ring
 
 
 @dataclass

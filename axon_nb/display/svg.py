@@ -43,8 +43,10 @@ class Frame:
     dashed: bool = False
 
 
-def draw(layout: Layout, looks: Mapping[str, Look], frames: Mapping[str, Frame], label: str) -> str:
-    """Draw a placed diagram.
+def draw(
+    layout: Layout, looks: Mapping[str, Look], frames: Mapping[str, Frame], label: str, *, hooks: bool = False
+) -> str:
+    """Draw a placed diagram; with ``hooks``, each node says which it is, for pages that answer clicks.
 
     Example:
         >>> box = Box("n0", 30, 20, 60, 36)
@@ -62,7 +64,7 @@ def draw(layout: Layout, looks: Mapping[str, Look], frames: Mapping[str, Frame],
             *(_frame(box, frames[box.id]) for box in layout.clusters if box.id in frames),
             *(_arrow(arrow) for arrow in layout.arrows),
             *(_tag(box, frames[box.id]) for box in layout.clusters if box.id in frames),
-            *(_node(box, looks[box.id]) for box in layout.nodes if box.id in looks),
+            *(_node(box, looks[box.id], hooked=hooks) for box in layout.nodes if box.id in looks),
             "</g>",
             "</svg>",
             "",
@@ -99,7 +101,7 @@ def _tag(box: Box, frame: Frame) -> str:
     return f"{ground}<text {place}>{escape(frame.label)}</text>"
 
 
-def _node(box: Box, look: Look) -> str:
+def _node(box: Box, look: Look, *, hooked: bool) -> str:
     radius = box.height / 2 if look.pill else 5
     dash = _DASHED if look.dashed else ""
     ring = ""
@@ -115,7 +117,8 @@ def _node(box: Box, look: Look) -> str:
         for index, line in enumerate(look.lines)
     )
     title = f"<title>{escape(look.full)}</title>" if look.full else ""
-    return f"<g>{title}{ring}{rect}{texts}</g>"
+    hook = f' data-node="{escape(box.id.removeprefix("n"))}"' if hooked else ""
+    return f"<g{hook}>{title}{ring}{rect}{texts}</g>"
 
 
 def _weight(index: int) -> str:

@@ -25,7 +25,8 @@ from axon_nb.widgets.fixes import Offer, offers
 from axon_nb.widgets.guard import Guard
 from axon_nb.widgets.opening import input_for, name_of, own_layers, text_of
 from axon_nb.widgets.rebuild import Version, called, rebuild
-from axon_nb.widgets.values import check, typed, write
+from axon_nb.widgets.shown import Shown
+from axon_nb.widgets.values import check, literal_options, typed, write
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class _Moment:
     selected: str | None
 
 
-class Builder:
+class Builder(Shown):
     """Build a model step by step, by hand or by calls; its text, its table and its diagram are always in step.
 
     In a notebook it is shown as a page to build on. Every click there is a call of one of its methods.
@@ -69,11 +70,11 @@ class Builder:
         self._listeners: list[Callable[[], None]] = []
         self._past: list[_Moment] = []
         self._future: list[_Moment] = []
-        self._names = dict(names or {}) | own_layers(model)
-        self._guard = Guard(registry, self._names)
+        self.names = dict(names or {}) | own_layers(model)
+        self._guard = Guard(registry, self.names)
         self.selected: str | None = None
         self._model: Model | None = None
-        text = clean(model if isinstance(model, str) else text_of(model, self._names), name_of(model))
+        text = clean(model if isinstance(model, str) else text_of(model, self.names), name_of(model))
         if split_header(text)[1].strip() == "" and data is not None:
             text += f"{input_for(data)}\n"
         self._show(self._read(text, own=True))
@@ -119,7 +120,7 @@ class Builder:
 
     @cached_property
     def _offers(self) -> list[Offer]:
-        return offers(self._version, lambda text: self._read(text, own=False), self._names)
+        return offers(self._version, lambda text: self._read(text, own=False), self.names)
 
     @property
     def fixes(self) -> tuple[str, ...]:
@@ -292,7 +293,7 @@ class Builder:
         if own:
             with contextlib.suppress(AxonError):  # a text that cannot be read is not run either
                 self._guard.trust(Document.read(text))
-        return rebuild(text, self._names, plain=self._guard.is_plain)
+        return rebuild(text, self.names, plain=self._guard.is_plain)
 
     def _show(self, version: Version) -> None:
         self._version = version
@@ -399,7 +400,7 @@ class Builder:
     def _declaration(self, layer: str) -> Any:
         if layer == "input":
             return INPUT
-        known = self._names.get(layer, registry.get(layer)) if isinstance(layer, str) else None
+        known = self.names.get(layer, registry.get(layer)) if isinstance(layer, str) else None
         declared = getattr(known, "declaration", None)
         if declared is None:
             msg = "layer"
@@ -408,7 +409,7 @@ class Builder:
 
     def palette_names(self) -> list[str]:
         """The names of all layers that can be inserted."""
-        mine = [name for name, value in self._names.items() if hasattr(value, "declaration") and callable(value)]
+        mine = [name for name, value in self.names.items() if hasattr(value, "declaration") and callable(value)]
         return ["input", *(name for name, value in registry.items() if hasattr(value, "declaration")), *mine]
 
     def _called(self, step: ast.expr, layer: str) -> str:
@@ -432,7 +433,7 @@ class Builder:
             raise unknown(msg, name, known)
 
     def _free_name(self, start: str) -> str:
-        taken = set(re.findall(r"\w+", self.text)) | set(self._names) | set(registry)
+        taken = set(re.findall(r"\w+", self.text)) | set(self.names) | set(registry)
         if start not in taken:
             return start
         return next(f"{start}_{number}" for number in range(1, sys.maxsize) if f"{start}_{number}" not in taken)
@@ -445,6 +446,46 @@ class Builder:
         """
         declared = self._declaration(self._called(self._step(layer), layer))
         return {name: typed(declared.option(name), text, declared.name) for name, text in fields.items()}
+
+    def declaration_of(self, layer: str) -> tuple[Any, bool]:
+        """Return the declaration of a layer, if it has one, and whether its options can be changed in this text."""
+        model = self._version.model
+        node = next((one for one, name in model.names.items() if name == layer), None) if model else None
+        try:
+            return self._declaration(self._called(self._step(layer), layer)), True
+        except AxonError:
+            return (node.layer.declaration if node else None), False
+
+    def options_of(self, layer: str) -> dict[str, Any] | None:
+        """Return the options of a layer; ``None`` where its call fails."""
+        model = self._version.model
+        node = next((one for one, name in model.names.items() if name == layer), None) if model else None
+        if node is not None:
+            return node.options
+        step = self._version.steps.get(layer)
+        if not isinstance(step, ast.Call):
+            return None
+        try:
+            declared = self._declaration(called(step))
+        except AxonError:
+            return None
+        return literal_options(declared, step)
+
+    def given_name(self, layer: str) -> str | None:
+        """Return the name that a layer was given, if it was."""
+        step = self._version.steps.get(layer)
+        named = [one for one in step.keywords if one.arg == "name"] if isinstance(step, ast.Call) else []
+        return layer.rpartition(".")[2] if named else None
+
+    def _make_skin(self) -> Any:
+        from axon_nb.widgets.builder_page import make_skin  # anywidget is only needed to show it
+
+        self.on_change(self._update_card)
+        return make_skin(self)
+
+    def _static(self) -> dict[str, str]:
+        shown = self.card
+        return {"text/plain": repr(shown), "text/html": shown._repr_html_()}
 
     def __repr__(self) -> str:
         state = "does not fit" if self.error else f"{len(self.report.rows)} layers"

@@ -9,6 +9,7 @@ import ast
 import re
 from typing import Any
 
+from axon_nb.declaration import Declaration
 from axon_nb.errors import OptionError, brief
 from axon_nb.options import Option
 from axon_nb.shapes import show
@@ -133,3 +134,22 @@ def shown(value: Any) -> str:
         return write(value)
     except OptionError:
         return str(getattr(value, "__name__", None) or brief(value, 60))
+
+
+def literal_options(declaration: Declaration, call: ast.Call) -> dict[str, Any]:
+    """Read the options of a call that are literals, without calling anything.
+
+    Example:
+        >>> from axon_nb import dense
+        >>> literal_options(dense.declaration, ast.parse("dense(-1, use_bias=x)").body[0].value)
+        {'units': -1}
+    """
+    places = [option.name for option in declaration.options if option.positional]
+    given = dict(zip(places, call.args, strict=False)) | {one.arg: one.value for one in call.keywords if one.arg}
+    found = {}
+    for name, node in given.items():
+        try:
+            found[name] = _read(node, top=True)
+        except ValueError:
+            continue
+    return found
