@@ -53,7 +53,7 @@ class Builder(Shown):
         >>> builder.insert("dense", units=10, activation="softmax")
         >>> builder.set("dense_0", units=12)
         >>> print(builder.text)
-        %%axon model
+        %%axon net
         input((None, 1, 28, 28), name="image")
         | flatten()
         | dense(12, activation="softmax")

@@ -22,7 +22,7 @@ _CELL = re.compile(r"^<axon\b.*>$")
 
 def name_of(model: Model | str | None) -> str:
     """Return the name that a model goes by in its cell."""
-    return (model.name if isinstance(model, Model) else None) or "model"
+    return (model.name if isinstance(model, Model) else None) or "net"
 
 
 def text_of(model: Model | None, names: Mapping[str, Any]) -> str:
