@@ -4,9 +4,10 @@ Knows nothing about notebooks or training.
 """
 
 from axon_nb.serialize.code import code
+from axon_nb.serialize.cost import Cost, cost
 from axon_nb.serialize.diff import Diff, diff
 from axon_nb.serialize.equality import equals
 from axon_nb.serialize.reader import from_json
 from axon_nb.serialize.writer import to_json
 
-__all__ = ["Diff", "code", "diff", "equals", "from_json", "to_json"]
+__all__ = ["Cost", "Diff", "code", "cost", "diff", "equals", "from_json", "to_json"]
