@@ -98,10 +98,9 @@ class Cost:
     def _repr_html_(self) -> str:
         notes = "<br>".join(map(escape, self._notes()))
         table = html_table(_HEADS, self._rows(), _NUMBERS)
-        return (
-            f'<div style="margin:4px 0;color:inherit">\n'
-            f'<div style="overflow:auto;max-height:{style.TALLEST_PX}px">\n{table}\n</div>\n<p style="margin:6px 0 0;font-size:12px;{style.FAINT}">{notes}</p></div>'
-        )
+        scrolled = f'<div style="overflow:auto;max-height:{style.TALLEST_PX}px">\n{table}\n</div>'
+        under = f'<p style="margin:6px 0 0;font-size:12px;{style.FAINT}">{notes}</p>'
+        return f'<div style="margin:4px 0;color:inherit">\n{scrolled}\n{under}</div>'
 
 
 def _size(nbytes: int | None, unknown: str = "?") -> str:
