@@ -16,7 +16,7 @@ import axon_nb.layers
 import axon_nb.model_function
 import axon_nb.plugs
 import axon_nb.surgery  # noqa: F401 - these add layers and verbs
-from axon_nb import functional
+from axon_nb import functional, policies
 from axon_nb.compiled import Compiled, build
 from axon_nb.engine.devices import devices
 from axon_nb.errors import AxonError
@@ -58,6 +58,7 @@ __all__ = [
     "losses",
     "metrics",
     "optimizers",
+    "policies",
     "save",
     "schedules",
 ]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from tinygrad import Tensor
+from tinygrad import Tensor, dtypes
 
 from axon_nb import hooks
 from axon_nb.data import as_inputs, batch_shapes
@@ -390,7 +390,7 @@ class Compiled:
             program, nesting = self._program(nodes, tuple(tensors))
             results = iter(program(*inputs.values(), *tensors.values()))
             found = map_tensors(nesting[0], lambda _: next(results))
-            return found if wants_tensor else map_tensors(found, lambda t: t.numpy())
+            return found if wants_tensor else map_tensors(found, as_array)
 
     def _program(self, nodes: tuple[Node, ...], paths: tuple[Path, ...]) -> tuple[Program, list[Any]]:
         key = repr((tuple(node.key for node in nodes), paths))
@@ -420,6 +420,12 @@ def map_tensors(structure: Any, function: Callable[[Tensor], Any]) -> Any:
     if isinstance(structure, tuple | list):
         return tuple(map_tensors(part, function) for part in structure)
     return function(structure)
+
+
+def as_array(tensor: Tensor) -> np.ndarray:
+    """Read a tensor; NumPy has no bfloat16, which comes as float32."""
+    wide = tensor.float() if tensor.dtype == dtypes.bfloat16 else tensor
+    return np.asarray(wide.numpy())
 
 
 def _tensors(structure: Any) -> list[Tensor]:

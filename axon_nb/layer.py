@@ -113,12 +113,21 @@ class Op(Layer):
     def first(self) -> Op | None:  # noqa: D102
         return self
 
+    policy: Any = None
+    """Kinds of numbers that it keeps and computes with: a Policy, which runs it."""
+
+    def run(self, scope: Any, tensors: Sequence[Any]) -> Any:
+        """Run its function; ``None`` among the tensors stands for an input that is left out."""
+        if self.policy is not None:
+            return self.policy.run(self, scope, tensors)
+        return self.declaration.call(scope, tensors, self.options)
+
     @functools.cached_property
     def fingerprint(self) -> tuple[Any, ...]:
         """What two layers share when they compute the same thing from their inputs and weights."""
         # With the types, for 1 == 1.0 == True.
         options = ((name, type(value), value) for name, value in self.options.items())
-        return (self.declaration.function, *options)
+        return (self.declaration.function, self.policy, *options)
 
     def __repr__(self) -> str:
         shown = self.declaration.shown(self.options)

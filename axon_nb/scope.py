@@ -44,6 +44,10 @@ class Scope(ABC):
     def update(self, name: str, value: Any) -> None:
         """Give a state its next value. It takes effect after the step, and only in training."""
 
+    def knows(self, axis: int, place: int = 0) -> bool:
+        """Whether the size of an axis of an input is the data's, and not one tried because it is not known yet."""
+        return True
+
     @abstractmethod
     def inside(self, name: str) -> Scope:
         """Return a scope for a part of the layer: its parameters stand under that name."""
@@ -97,7 +101,7 @@ class _Running:
             name = op.name or f"{known.name}_{self.counts[known.name]}"
             self.counts[known.name] += not op.name
             self.scopes[op] = self.scope.inside(name)
-        return known.call(self.scopes[op], inputs, op.options)
+        return op.run(self.scopes[op], inputs)
 
     def inside(self, name: str) -> _Running:
         """Return the wiring of a block with a name."""

@@ -73,11 +73,18 @@ class Traced:
 class TraceScope(Scope):
     """The scope of a layer that is only traced: parameters are written down and come back empty."""
 
-    def __init__(self, *, training: bool, within: TraceScope | None = None, name: str = "") -> None:
+    def __init__(
+        self, *, training: bool, within: TraceScope | None = None, name: str = "",
+        tried: frozenset[tuple[int, int]] = frozenset(),
+    ) -> None:  # fmt: skip
         super().__init__(training=training)
+        self._tried = tried
         self.declared: dict[str, ParamSpec] = {} if within is None else within.declared
         self._prefix: str = "" if within is None else f"{within._prefix}{name}."
         self._is_part = within is not None
+
+    def knows(self, axis: int, place: int = 0) -> bool:  # noqa: D102
+        return not self._is_part and (place, axis) not in self._tried
 
     def inside(self, name: str) -> Scope:  # noqa: D102
         return TraceScope(training=self.training, within=self, name=name)
@@ -135,7 +142,9 @@ _INITIALIZER = Drawn(registry=initializers)
 _memo: OrderedDict[Any, Traced] = OrderedDict()
 
 
-def trace_layer(op: Op, inputs: tuple[Spec | None, ...], *, training: bool = False) -> Traced:
+def trace_layer(
+    op: Op, inputs: tuple[Spec | None, ...], *, training: bool = False, tried: frozenset[tuple[int, int]] = frozenset()
+) -> Traced:
     """Run a layer's body on empty tensors; ``None`` stands for an input that is left out.
 
     The result is remembered by layer, options and inputs, so that an edit traces one layer again.
@@ -143,12 +152,12 @@ def trace_layer(op: Op, inputs: tuple[Spec | None, ...], *, training: bool = Fal
     Raises:
         AxonError: the body refuses its inputs, or does not return tensors.
     """
-    key = (op.fingerprint, inputs, training)
+    key = (op.fingerprint, inputs, training, tried)
     known = _memo.get(key)
     if known is not None:
         _memo.move_to_end(key)
         return known
-    scope = TraceScope(training=training)
+    scope = TraceScope(training=training, tried=tried)
     tensors = [spec and _lazy(spec.shape, spec.dtype) for spec in inputs]
     try:
         result = call(op, scope, tensors)
@@ -165,7 +174,7 @@ def trace_layer(op: Op, inputs: tuple[Spec | None, ...], *, training: bool = Fal
 
 def call(op: Op, scope: Scope, tensors: Sequence[Any]) -> Any:
     """Run a layer's function; ``None`` among the tensors stands for an input that is left out."""
-    return op.declaration.call(scope, tensors, op.options)
+    return op.run(scope, tensors)
 
 
 def _in_words(error: Exception) -> str:
@@ -341,9 +350,10 @@ def _trace_node(
         if node.is_pick:
             return _pick(known[node.parents[0]], inputs[0], node.options["index"])
         traced: list[Traced | None] = []
+        tried = _tried_axes([one and known[one].shape for one in there])
         for run in range(len(probes.runs)):
             specs = tuple(column[run] for column in inputs)
-            traced.append(_trace_run(node.layer, specs, is_round=probes.is_round(run)))
+            traced.append(_trace_run(node.layer, specs, tried, is_round=probes.is_round(run)))
         found = _combine(traced, probes)
         _check_shared(found.params, known[model.owners[node.layer]].params if model.owners[node.layer] in known else ())
         return found, [one and one.output for one in traced]
@@ -368,7 +378,19 @@ def _pick(parent: NodeTrace, runs: list[Any], index: int) -> tuple[NodeTrace, li
     return NodeTrace(parent.shape[index], dtype, macs=0), [run and run[index] for run in runs]  # type: ignore[arg-type]
 
 
-def _trace_run(op: Op, inputs: tuple[Spec | None, ...], *, is_round: bool) -> Traced | None:
+def _tried_axes(shapes: Sequence[Any]) -> frozenset[tuple[int, int]]:
+    """List the axes, by input, whose sizes are only tried."""
+    return frozenset(
+        (place, axis)
+        for place, shape in enumerate(shapes)
+        for axis, dim in enumerate(shape or ())
+        if not isinstance(dim, int)
+    )
+
+
+def _trace_run(
+    op: Op, inputs: tuple[Spec | None, ...], tried: frozenset[tuple[int, int]], *, is_round: bool
+) -> Traced | None:
     """Trace a layer with the sizes of one run; ``None`` where it, or one before it, refuses uneven sizes."""
     if any(spec is None for spec in inputs):
         return None
@@ -377,7 +399,7 @@ def _trace_run(op: Op, inputs: tuple[Spec | None, ...], *, is_round: bool) -> Tr
         problem = "takes tensors, and a layer before it gives several at once"
         raise ShapeError(problem, fix="let that layer return one tensor")
     try:
-        return trace_layer(op, given)
+        return trace_layer(op, given, tried=tried)
     except AxonError:
         if is_round:
             raise

@@ -29,6 +29,7 @@ LEVELS = (
     "clones",
     "model_function",
     "plugs",
+    "policies",
     "trace",
     "surgery",
     "advice",

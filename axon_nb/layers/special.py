@@ -151,7 +151,7 @@ def straight_through(x: Tensor, function: Function) -> Tensor:
 
     Example:
         >>> from axon_nb import input, straight_through
-        >>> (input((None, 8)) | straight_through(lambda x: x.round())).output_shape
+        >>> (input((None, 8)) | straight_through("hard_tanh")).output_shape
         (None, 8)
     """
     return functional_gradient.straight_through(x, function)

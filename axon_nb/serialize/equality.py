@@ -52,7 +52,7 @@ def structure(model: Model) -> tuple[Any, ...]:
 def node_key(node: Node) -> tuple[Any, ...]:
     """Return what two layers share that compute the same thing: function and options, to the last type."""
     options = tuple((name, same(value)) for name, value in node.options.items())
-    return node.layer.declaration.function, options
+    return node.layer.declaration.function, node.layer.policy, options
 
 
 def is_wiring(node: Node) -> bool:

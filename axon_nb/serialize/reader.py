@@ -14,6 +14,7 @@ from axon_nb.errors import AxonError, FileError, brief, unknown
 from axon_nb.files import load_json
 from axon_nb.graph import INPUT, Builder, Model, Node, Structure, output_count, pick
 from axon_nb.layer import LayerType, Op, as_layer, check_name, registry
+from axon_nb.policies import Policy
 from axon_nb.serialize.equality import is_wiring
 from axon_nb.serialize.values import Decoder
 from axon_nb.serialize.writer import FORMAT, VERSION
@@ -184,7 +185,17 @@ class _Reader:
                 problem = '"shares" is the name of the node whose layer it is'
                 raise FileError(problem, got=brief(told["shares"]))
             return other.layer
-        return self._bind(self._declaration(told, name), told, name, own)
+        made = self._bind(self._declaration(told, name), told, name, own)
+        made.policy = self._policy(told.get("policy"))
+        return made
+
+    def _policy(self, told: Any) -> Policy | None:
+        if told is None:
+            return None
+        if not isinstance(told, dict) or not set(told) <= {"params", "compute", "output"}:
+            problem = '"policy" has a kind of numbers for "params", "compute" and "output"'
+            raise FileError(problem, got=brief(told))
+        return Policy(**told)
 
     def _bind(self, declaration: Declaration, told: Mapping[str, Any], name: str, own: str | None) -> Op:
         options = told.get("options", {})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from dataclasses import asdict
 from typing import Any
 
 from axon_nb.declaration import name_of
@@ -126,6 +127,8 @@ def _node(model: Model, node: Node, needs: _Needs) -> dict[str, Any]:
         told["inputs"] = [parent and model.names[parent] for parent in inputs_of(node)]
     if node.options and "layer" in told:
         told["options"] = {key: encode(v, f"{name}.{key}", needs.function) for key, v in node.options.items()}
+    if node.layer.policy is not None and "layer" in told:
+        told["policy"] = asdict(node.layer.policy)
     if node.own_name:
         told["name"] = node.own_name
     if node.path:

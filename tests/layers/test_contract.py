@@ -12,7 +12,7 @@ import axon_nb as ax
 from axon_nb import options
 from axon_nb.compiled import Values, forward
 from axon_nb.errors import OptionError, ShapeError
-from axon_nb.layer import LayerType, registry
+from axon_nb.layer import LayerType, as_layer, registry
 
 LAYERS = {name: thing for name, thing in registry.items() if isinstance(thing, LayerType)}
 each_layer = pytest.mark.parametrize("name", LAYERS)
@@ -193,7 +193,7 @@ def test_an_option_out_of_its_bounds_is_an_error_that_names_it(name):
 @each_layer
 def test_a_wrong_rank_is_an_error_that_names_the_layer(name):
     model = example_of(name)
-    count = len(op_of(model, name).parents)
+    count = len(op_of(model, name).parents) or 1
     dtype = model.inputs[0].options["dtype"]
     for rank in range(1, 8):
         inputs = tuple(ax.input((None, *([4] * (rank - 1))), dtype=dtype) for _ in range(count))
@@ -222,8 +222,8 @@ def test_its_repr_is_the_code_that_makes_it(name):
         variants.append(changed)
         if changed.options[option.name] != option.default and not option.required:
             assert f"{option.name}={option.type.example!r}" in repr(changed) or option.positional
-    for one in variants:
-        again = eval(repr(one), dict(registry))
+    for one in map(as_layer, variants):  # a constant by itself is a model, and a layer among layers
+        again = as_layer(eval(repr(one), dict(registry)))
         assert repr(again) == repr(one)
         assert again.options == one.options
         assert again.name == one.name
