@@ -218,7 +218,7 @@ def test_its_repr_is_the_code_that_makes_it(name):
     made = LAYERS[name](**required(LAYERS[name].declaration), name="mine")
     variants = [made]
     for option in LAYERS[name].declaration.options:
-        changed = LAYERS[name](**{**required(LAYERS[name].declaration), option.name: option.type.example})
+        changed = as_layer(LAYERS[name](**{**required(LAYERS[name].declaration), option.name: option.type.example}))
         variants.append(changed)
         if changed.options[option.name] != option.default and not option.required:
             assert f"{option.name}={option.type.example!r}" in repr(changed) or option.positional
