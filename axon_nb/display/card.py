@@ -14,6 +14,7 @@ from axon_nb.display.html import clean_lines, escape, escape_lines
 from axon_nb.display.lines import DEFAULT, Column
 from axon_nb.display.table import facts_html, outlined_html, table_text
 from axon_nb.display.words import failure, signature, title
+from axon_nb.errors import Fix
 from axon_nb.rows import Report
 
 _LINES_IN_VIEW = 30
@@ -62,7 +63,19 @@ def card_html(report: Report, look: Look = USUAL) -> str:
         >>> card_html(Report("mnist", ())).startswith("<div ")
         True
     """
-    return _card(report, "", look)
+    return _card(report, _fixes(report), look)
+
+
+def _fixes(report: Report) -> str:
+    """List the fixes for a model that does not fit, which were tried and work."""
+    fixes = [fix for fix in getattr(report.error, "fixes", ()) if isinstance(fix, Fix)]
+    if not fixes:
+        return ""
+    lines = "\n".join(f'<li style="margin:2px 0">{escape(fix.text)}</li>' for fix in fixes)
+    head = "To make it fit, one of" if len(fixes) > 1 else "To make it fit"
+    look = f"padding:6px 12px;border-left:3px solid {style.RIGHT};background:{style.BAND};font-size:13px"
+    points = f'<ul style="margin:2px 0;padding-left:18px">\n{lines}\n</ul>'
+    return f'<div style="margin:6px 0 10px;{look}">{head}:{points}</div>\n'
 
 
 def error_text(report: Report) -> str:

@@ -33,6 +33,7 @@ HEADINGS: dict[Column, str] = {
 }
 
 _LONGEST_NAME = 40
+_LONGEST_REASON = 160
 _KIND = "column"
 
 
@@ -134,6 +135,7 @@ class _Writer:
         self.columns = columns
         self.outline = outlined
         self.rows = {row.key: row for row in report.rows}
+        self.error = report.error
         self.outputs = sum(row.output is not None for row in report.rows)
         self.cells: dict[Column, Callable[[Entry], str]] = {
             "layer": lambda entry: local_name(entry.row),
@@ -176,6 +178,8 @@ class _Writer:
 
     def _notes(self, entry: Entry, before: Row | None) -> list[str]:
         row, notes = entry.row, []
+        if row.status == "failed":
+            notes += self._reason()
         parents = list(dict.fromkeys(self.outline.shown.get(key, key) for key in row.parents))
         if "inputs" not in self.columns and parents and parents != [before.key if before else None]:
             notes.append(f"from {listed(self._inputs(row))}")
@@ -186,6 +190,11 @@ class _Writer:
         elif entry.last.output is not None and self.outputs > 1:
             notes.append("output")
         return notes
+
+    def _reason(self) -> list[str]:
+        """Say what the layer that does not fit needs, and what it gets."""
+        problem, got = (getattr(self.error, part, None) for part in ("problem", "got"))
+        return [elide(part, _LONGEST_REASON) for part in (problem, got and f"gets {got}") if part]
 
     def _inputs(self, row: Row) -> list[str]:
         """Name what a row reads; the name leaves out the part that both stand in."""

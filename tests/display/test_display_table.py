@@ -26,6 +26,7 @@ Layer          Options                  Output shape        Parameters
 image (input)                           (None, 1, 28, 28)
 conv_0         units=32, kernel_size=3  (None, 32, 26, 26)         288
 dense_0        units=ten                does not fit
+  the last axis must be known; gets (None, 32, 26, None)
 softmax_0                               not reached
 ──────────────────────────────────────────────────────────────────────
 Parameters      288  all trainable
