@@ -11,7 +11,7 @@ import functools
 import math
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -192,9 +192,24 @@ def _spec_of(result: Any, op: Op) -> Spec | tuple[Spec, ...]:
 
 
 def count_macs(result: Any) -> int:
-    """Count multiply-adds: the products that are summed, in the graph of the result."""
-    roots = [part.uop for part in (result if isinstance(result, tuple | list) else [result])]
-    return sum(_macs_of(uop) for uop in UOp.sink(*roots).toposort() if uop.op is Ops.REDUCE)
+    """Count multiply-adds: the products that are summed, in the graph of the result.
+
+    A kernel written by hand (a recurrent layer's loop over time) says itself how many operations it takes.
+    """
+    return _count(part.uop for part in (result if isinstance(result, tuple | list) else [result]))
+
+
+def _count(roots: Iterable[UOp]) -> int:
+    total = 0
+    for uop in UOp.sink(*roots).toposort(enter_calls=False):
+        if uop.op is Ops.REDUCE:
+            total += _macs_of(uop)
+        elif uop.op is Ops.FUNCTION:
+            total += _count(uop.src[:1])
+        elif uop.op is Ops.CALL:
+            estimates = getattr(uop.src[0].arg, "estimates", None)
+            total += int(estimates.ops) // 2 if estimates is not None else _count(uop.src[:1])
+    return total
 
 
 def _macs_of(reduce: UOp) -> int:

@@ -365,3 +365,11 @@ def test_tracing_computes_nothing_and_is_fast():
     start = time.monotonic()
     assert model.output_shape == (None, 64, 112, 112)
     assert time.monotonic() - start < 3
+
+
+@pytest.mark.parametrize(("name", "gates"), [("rnn", 1), ("lstm", 4), ("gru", 3)])
+def test_multiply_adds_of_a_loop_over_time_are_counted(name, gates):
+    model = ax.input((None, 10, 4)) | getattr(ax, name)(8)
+    macs = report(model).totals.macs
+    products = 10 * (4 * 8 * gates + 8 * 8 * gates)
+    assert products <= macs <= products * 1.5

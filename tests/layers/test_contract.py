@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import doctest
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -249,3 +250,36 @@ def test_it_comes_back_from_code(name):
     user = {name: node.layer.declaration.function for name, node in names.items()}
     exec(model.code("made", python=True), user)
     assert user["made"].equals(model)
+
+
+NEW_LAYER = '''
+@layer(family="activation")
+def tripled(x: Tensor, times: float = 3.0) -> Tensor:
+    """Multiply by a number.
+
+    Shapes:
+        any -> the same
+
+    Example:
+        >>> (input((None, 4)) | tripled()).output_shape
+        (None, 4)
+    """
+    return x * times
+'''
+
+
+def test_a_layer_that_is_declared_is_known_everywhere_with_no_other_edit():
+    family = Path(ax.__file__).parent / "layers" / "activation.py"  # as if it stood in that file
+    try:
+        exec(compile(NEW_LAYER, str(family), "exec"), {"layer": ax.layer, "Tensor": Tensor})
+        made = LAYERS["tripled"] = registry["tripled"]
+        assert isinstance(made, LayerType)
+        assert [option.name for option in made.declaration.options] == ["times"]
+        test_the_planned_shape_is_the_executed_one("tripled")
+        test_the_batch_may_be_unknown_or_named("tripled")
+        test_an_unknown_option_is_an_error_with_the_nearest_name("tripled")
+        test_its_repr_is_the_code_that_makes_it("tripled")
+        test_it_comes_back_from_json("tripled")
+    finally:
+        LAYERS.pop("tripled", None)
+        registry._things.pop("tripled", None)
