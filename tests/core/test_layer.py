@@ -111,7 +111,7 @@ def test_what_is_not_a_layer(join):
 
 @pytest.mark.parametrize("join", [
     lambda: ax.dense(3) + X, lambda: X + ax.dense(3), lambda: X * ax.relu, lambda: ax.relu - X,
-    lambda: ax.residual(X), lambda: ax.dense(3) | X, lambda: ax.relu | X, lambda: ax.relu | {"a": X},
+    lambda: ax.dense(3) | X, lambda: ax.relu | X, lambda: ax.relu | {"a": X},
     lambda: X + (lambda x: x),
 ])  # fmt: skip
 def test_models_and_layers_without_input_do_not_mix(join):
