@@ -22,6 +22,7 @@ from axon_nb.engine.devices import devices
 from axon_nb.errors import AxonError
 from axon_nb.functional import activations, initializers, losses, metrics
 from axon_nb.graph import Model, compose, input
+from axon_nb.interop import from_onnx
 from axon_nb.layer import Layer, layer, registry
 from axon_nb.params import Params
 from axon_nb.scope import Scope
@@ -50,6 +51,7 @@ __all__ = [
     "diff",
     "fit",
     "from_json",
+    "from_onnx",
     "functional",
     "initializers",
     "input",

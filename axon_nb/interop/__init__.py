@@ -4,5 +4,7 @@ Knows nothing about notebooks. ``onnx``, ``torch`` and ``h5py`` are loaded when 
 """
 
 from axon_nb.interop import export as _export  # noqa: F401 - adds Model.to_onnx
+from axon_nb.interop.importer import from_onnx
+from axon_nb.interop.optional import InteropError
 
-__all__: list[str] = []
+__all__ = ["InteropError", "from_onnx"]

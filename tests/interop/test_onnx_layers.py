@@ -38,7 +38,7 @@ def flat_numpy(result):
     return [one.numpy() for one in (result if isinstance(result, tuple) else (result,))]
 
 
-def compare(model, data, shapes=None, seed=1):
+def compare(model, data, shapes=None, seed=1, back=True):
     params = shaken(model.init(seed=0, **(shapes or {})), seed)
     proto = model.to_onnx(params, None, **(shapes or {}))
     onnx.checker.check_model(proto, full_check=False)
@@ -46,7 +46,17 @@ def compare(model, data, shapes=None, seed=1):
     for mine, other in zip(ours(model, params, data), theirs, strict=True):
         assert mine.shape == other.shape
         np.testing.assert_allclose(other, mine, rtol=1e-4, atol=1e-4)
+    if back:
+        round_trip(proto, data, ours(model, params, data))
     return proto
+
+
+def round_trip(proto, data, results):
+    again, weights = ax.from_onnx(proto)
+    for mine, other in zip(results, ours(again, weights, data), strict=True):
+        assert mine.shape == other.shape
+        np.testing.assert_allclose(other, mine, rtol=1e-4, atol=1e-4)
+    return again
 
 
 @pytest.mark.parametrize("name", LAYERS)

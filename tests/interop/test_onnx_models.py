@@ -119,3 +119,42 @@ def test_a_missing_package_is_an_error_with_the_pip_line(monkeypatch):
     model = ax.input((None, 4)) | ax.dense(3)
     with pytest.raises(ax.AxonError, match=r'needs the package onnx\n  fix: pip install "axon_nb\[onnx\]"'):
         model.to_onnx(model.init())
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.slow
+def test_networks_come_back_from_onnx_as_layers(name):
+    model, size = NETWORKS[name]
+    params = model.init(seed=0)
+    data = data_for(model, 2, size)
+    again, weights = ax.from_onnx(model.to_onnx(params))
+    same(ours(model, params, data), ours(again, weights, data))
+    known = {node.op for node in again.nodes}
+    assert known - {"onnx_node"} >= {node.op for node in model.nodes} - {
+        "flatten", "multi_head_attention", "learned_positions", "global_avg_pool",
+    }  # fmt: skip
+
+
+@given(model=models(), batch=st.integers(1, 4))
+@examples(8)
+@pytest.mark.slow
+def test_random_graphs_come_back_from_onnx(model, batch):
+    params = shaken(model.init(seed=0))
+    data = data_for(model, batch)
+    again, weights = ax.from_onnx(model.to_onnx(params))
+    same(ours(model, params, data), ours(again, weights, data))
+
+
+def test_an_imported_model_is_shown_frozen_changed_and_trained():
+    model = ax.input((None, 4), name="x") | ax.dense(8, "relu", name="hidden") | ax.dense(2, "softmax", name="head")
+    again, params = ax.from_onnx(model.to_onnx(model.init(seed=3)))
+    assert [node.op for node in again.nodes] == ["input", "dense", "relu", "dense", "softmax"]
+    assert "hidden" in again.summary()
+    x = np.random.default_rng(0).normal(size=(16, 4)).astype("float32")
+    frozen = again.freeze("hidden")
+    trained = ax.fit(
+        frozen, (x, (x[:, 0] > 0).astype("int32")), loss="categorical_cross_entropy", like=params, epochs=2
+    )
+    before, after = params["hidden"]["kernel"].numpy(), trained.params["hidden"]["kernel"].numpy()
+    assert np.array_equal(before, after)
+    assert not np.array_equal(params["head"]["kernel"].numpy(), trained.params["head"]["kernel"].numpy())
