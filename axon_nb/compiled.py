@@ -105,7 +105,9 @@ def _draw(seed: int, path: Path, spec: ParamSpec, device: str) -> Tensor:
     if values.shape != spec.shape:
         problem = "gave another shape"
         raise ShapeError(problem, where=place, got=f"{show(values.shape)} for {show(spec.shape)}")
-    return Tensor(values, dtype=spec.dtype, device=device).contiguous()
+    if spec.dtype == "bfloat16":  # which NumPy does not have
+        return Tensor(values, dtype=spec.dtype, device=device).contiguous()
+    return upload(values.astype(spec.dtype, copy=False), device)
 
 
 def _keep(like: Any, specs: Mapping[Path, ParamSpec], device: str) -> tuple[dict[Path, Tensor], Carried]:

@@ -15,7 +15,7 @@ from tinygrad import Tensor
 
 from axon_nb.checks import dtype_name
 from axon_nb.display.weights import BINS, MOST, Weight, total_words, weights_html, weights_text
-from axon_nb.engine import RUNTIME
+from axon_nb.engine import RUNTIME, copied
 from axon_nb.errors import FileError, ParamsError, brief, unknown
 from axon_nb.files import Stored, read_file, write_file
 from axon_nb.lazy import numpy as np
@@ -223,9 +223,8 @@ class Params(Mapping[str, "Params | Tensor"]):
     def copy(self) -> Params:
         """Copy every tensor, so that training one does not change the other."""
         with RUNTIME:
-            copied = self.map(lambda path, leaf: leaf.tensor.clone())
-            realize([leaf.tensor for leaf in copied._leaves.values()])
-        return copied
+            realize([leaf.tensor for leaf in self._leaves.values()])
+            return self.map(lambda path, leaf: copied(leaf.tensor))
 
     def to(self, device: str) -> Params:
         """Copy every tensor to a device."""

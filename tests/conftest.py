@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ if HERE not in sys.path:
 
 # `--doctest-modules` would import them, and they set tinygrad's environment for a process of their own.
 collect_ignore = ["benchmarks"]
+
+# Tests, and the kernels that they start, leave the user's own compiled steps alone.
+os.environ.setdefault("AXON_NB_CACHE_DIR", str(Path(tempfile.mkdtemp(prefix="axon_nb_tests_")) / "steps"))
 
 _STATUS = pytest.StashKey[int]()
 

@@ -9,24 +9,31 @@ from axon_nb.engine import devices as _devices
 from axon_nb.engine import llvm as _llvm
 from axon_nb.engine import lock as _lock
 from axon_nb.engine import workers as _workers
+from axon_nb.engine.capture import copied
 from axon_nb.engine.devices import DeviceInfo, DeviceList, as_device, default_device, devices
 from axon_nb.engine.interrupt import uninterrupted
 from axon_nb.engine.lock import RUNTIME, exclusive
 from axon_nb.engine.program import Program
 from axon_nb.engine.random import generator, uniform, words
-from axon_nb.engine.transfer import from_bytes, to_bytes, upload
+from axon_nb.engine.settings import SETTINGS, Settings
+from axon_nb.engine.transfer import from_bytes, overwrite, settle, to_bytes, upload
 
 __all__ = [
     "RUNTIME",
+    "SETTINGS",
     "DeviceInfo",
     "DeviceList",
     "Program",
+    "Settings",
     "as_device",
+    "copied",
     "default_device",
     "devices",
     "exclusive",
     "from_bytes",
     "generator",
+    "overwrite",
+    "settle",
     "to_bytes",
     "uniform",
     "uninterrupted",

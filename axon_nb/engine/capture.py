@@ -11,15 +11,21 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tinygrad import Tensor
+from tinygrad import Tensor, dtypes
+from tinygrad import tensor as tensors_module
 from tinygrad.dtype import DType
-from tinygrad.engine.jit import CapturedJit, JitError, _TinyJit
+from tinygrad.engine.jit import JitError, jit_lower
 from tinygrad.engine.realize import capturing, compile_linear, link_linear, run_linear
-from tinygrad.helpers import JIT, ContextVar
+from tinygrad.helpers import CAPTURING, JIT, ContextVar, disable_gc
+from tinygrad.schedule import create_linear_with_vars
+from tinygrad.tensor import all_tensors
 from tinygrad.uop.ops import Ops, UOp
+from tinygrad.uop.ops import buffers as buffers_of_uops
 
+from axon_nb.engine import steps
 from axon_nb.engine.interrupt import interruptible, uninterrupted
 from axon_nb.engine.lock import settle_cache
+from axon_nb.engine.transfer import duplicate, settle
 
 Tensors = tuple[Tensor, ...]
 Function = Callable[..., Tensor | Tensors | None]
@@ -48,22 +54,31 @@ class Body:
         return results
 
 
-class _Recorder(_TinyJit):
-    """A TinyJit that records at its first call and does not run what it recorded."""
+class _Recorder:
+    """What tinygrad finds in `capturing`: takes the graphs of what is computed, and keeps them from being scheduled."""
 
-    recorded: CapturedJit
+    def __init__(self) -> None:
+        self.graphs: list[UOp] = []
+        self.kernels: list[UOp] = []
 
-    def __init__(self, body: Body) -> None:
-        super().__init__(body)
-        self.cnt = 1  # at 0 it would run the function once, unrecorded: right only where the function makes its state
+    def add_linear(self, linear: UOp, variables: dict[str, int]) -> None:
+        """Take kernels, as tinygrad's own scheduler hands them over."""
+        if variables:
+            msg = "a recording has no variables"
+            raise JitError(msg)
+        self.kernels += linear.src
 
-    @property
-    def captured(self) -> Callable[..., None]:
-        return lambda *_: None
 
-    @captured.setter
-    def captured(self, recorded: CapturedJit) -> None:
-        self.recorded = recorded
+def _defer(graph: UOp) -> tuple[UOp, dict[str, int]]:
+    """Stand in for tinygrad's scheduler: within a recording graphs are only noted, as they may be compiled already."""
+    if capturing and isinstance(capturing[0], _Recorder) and CAPTURING:
+        capturing[0].graphs.append(graph)
+        return UOp(Ops.LINEAR, src=()), {}
+    return _schedule(graph)
+
+
+_schedule = create_linear_with_vars
+tensors_module.create_linear_with_vars = _defer
 
 
 def record(body: Body, inputs: Tensors) -> Callable[..., Tensors]:
@@ -75,18 +90,50 @@ def record(body: Body, inputs: Tensors) -> Callable[..., Tensors]:
         return body
     with uninterrupted():
         settle_random({str(t.device) for t in (*inputs, *body.state) if isinstance(t.device, str)})
-    recorder = _Recorder(body)
     try:
         with _undone_on_error(body.state), interruptible():
-            recorder(*inputs)
+            return _record(body, inputs)
     except JitError:
         return body
-    return functools.partial(_replay, recorder.recorded)
 
 
-def _replay(recorded: CapturedJit, *inputs: Tensor) -> Tensors:
-    # Straight to the recording: TinyJit's own check of its inputs takes 0.14 ms for each, and ours are known to fit.
-    return recorded([_buffer(tensor.uop) for tensor in inputs], {})
+@disable_gc()
+def _record(body: Body, inputs: Tensors) -> Callable[..., Tensors]:
+    recorder = _Recorder()
+    capturing.append(recorder)
+    try:
+        results = body(*inputs)
+    finally:
+        capturing.clear()
+    if not recorder.graphs:
+        msg = "nothing to record"
+        raise JitError(msg)
+    buffers = [_buffer(tensor.uop) for tensor in inputs]
+    held = set(buffers_of_uops) | {u for t in _living() for u in t.uop.toposort() if u.op is Ops.BUFFER}
+    replay = steps.make(recorder.graphs, buffers, held, functools.partial(_lower, recorder, held, buffers), body.name)
+    return functools.partial(_run, replay, results)
+
+
+def _living() -> list[Tensor]:
+    return [tensor for reference in list(all_tensors) if (tensor := reference()) is not None]
+
+
+def _lower(recorder: _Recorder, held: set[UOp], inputs: list[UOp]) -> UOp:
+    """Schedule and compile what was recorded."""
+    capturing.append(recorder)
+    try:
+        for graph in recorder.graphs:
+            _schedule(graph)
+    finally:
+        capturing.clear()
+    linear = UOp(Ops.LINEAR, src=tuple(recorder.kernels))
+    recorder.kernels = []
+    return jit_lower(linear, held, inputs)
+
+
+def _run(replay: Callable[[list[UOp]], None], results: Tensors, *inputs: Tensor) -> Tensors:
+    replay([_buffer(tensor.uop) for tensor in inputs])
+    return results
 
 
 def _buffer(uop: UOp) -> UOp:
@@ -122,10 +169,9 @@ def settle_random(devices: Iterable[str]) -> None:
     for device in sorted(devices):
         if device not in Tensor._device_seeds:
             Tensor._next_counter(device, 0)
-        counter = Tensor._device_rng_counters[device]
-        realise([Tensor._device_seeds[device]])
-        if not counter.uop._base_buffer_is_realized():
-            realise([counter])
+            settle([Tensor._device_rng_counters[device].replace(Tensor.zeros(2, dtype=dtypes.uint32, device=device))])
+        counter, seed = Tensor._device_rng_counters[device], Tensor._device_seeds[device]
+        settle([one for one in (seed, counter) if not one.uop._base_buffer_is_realized()])
 
 
 def realise(tensors: Iterable[Tensor]) -> None:
@@ -177,9 +223,11 @@ def copied(tensor: Tensor) -> Tensor:
     if not isinstance(tensor.device, str) or not is_whole(uop) or 0 in tensor.shape:
         return tensor.clone().realize()
     old = uop.base
-    new = UOp.new_buffer(old.device, old.max_numel(), old.dtype)
-    kernel = _copy_kernel(old.device, old.max_numel(), old.dtype)
-    run_linear(kernel, {}, (new, old), jit=True, update_stats=False)
+    new = duplicate(old)
+    if new is None:
+        new = UOp.new_buffer(old.device, old.max_numel(), old.dtype)
+        kernel = _copy_kernel(old.device, old.max_numel(), old.dtype)
+        run_linear(kernel, {}, (new, old), jit=True, update_stats=False)
     return Tensor(uop.replace(src=(new, *uop.src[1:])) if uop.op is Ops.RESHAPE else new)
 
 

@@ -12,14 +12,17 @@ import functools
 import hashlib
 import importlib
 import os
+import platform
 import re
+import sys
 import threading
+import types
 from typing import Any
 
 from tinygrad import dtypes
 from tinygrad.device import Compiler, _Device
 from tinygrad.dtype import AddrSpace
-from tinygrad.helpers import DEV, Target
+from tinygrad.helpers import DEV, Target, getenv
 from tinygrad.renderer.llvmir import CPULLVMRenderer, LLVMRenderer, base_rewrite, ldt
 from tinygrad.uop.ops import Ops, PatternMatcher, UOp, UPat
 
@@ -65,12 +68,41 @@ def _replacing(original: Any) -> Any:
     @functools.wraps(original)
     def get_class(self: Any, device: str) -> Any:
         if device.partition(":")[0].upper() == "CPU":
-            runtime: Any = importlib.import_module("tinygrad.runtime.ops_cpu")
+            runtime = _cpu_runtime()
             runtime.ClangRenderer = ClangRenderer
+            if not getenv("HCQ2"):
+                runtime.CPUDevice.__init__ = _open_cpu
         return original(self, device)
 
     get_class.axon_nb = True  # type: ignore[attr-defined]  # the mark that `installed` looks for
     return get_class
+
+
+def _cpu_runtime() -> Any:
+    """Import tinygrad's CPU runtime without Mesa, whose tables and libraries take longer to load than all the rest."""
+    name, mesa = "tinygrad.runtime.ops_cpu", "tinygrad.renderer.nir"
+    if name in sys.modules or mesa in sys.modules:
+        return importlib.import_module(name)
+    stand_in: Any = types.ModuleType(mesa)
+    stand_in.LVPRenderer = type("LVPRenderer", (), {})  # named in a list that only DEV=CPU:LVP chooses it from
+    sys.modules[mesa] = stand_in
+    try:
+        return importlib.import_module(name)
+    finally:
+        del sys.modules[mesa]
+
+
+def _open_cpu(self: Any, device: str = "") -> None:
+    """Stand in for `CPUDevice.__init__` without the four programs that it compiles for HCQ2's worker threads."""
+    runtime: Any = importlib.import_module("tinygrad.runtime.ops_cpu")
+    self.workers = []
+    self.prgs = {}
+    machine = platform.machine().lower()
+    arch = {"amd64": "x86_64", "aarch64": "arm64"}.get(machine, machine)
+    renderers = [runtime.ClangRenderer, runtime.CPULLVMRenderer, runtime.LVPRenderer, runtime.X86Renderer]
+    allocator = runtime.CPUAllocator(self)
+    hcq: Any = importlib.import_module("tinygrad.runtime.support.hcq2")
+    hcq.HCQ2Compiled.__init__(self, device, allocator, renderers, runtime.CPUProgram, arch=f"{arch},native")
 
 
 def _render_call(renamed: dict[UOp, str], call: UOp) -> str:

@@ -1,4 +1,4 @@
-"""Owns the fast way of numpy arrays to a device, and the way of a tensor's bytes to and from files.
+"""Owns the fast ways of numbers into tensors: arrays, constants, copies; and that of their bytes to and from files.
 
 Knows nothing about batches, data sets or files.
 """
@@ -6,12 +6,13 @@ Knows nothing about batches, data sets or files.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinygrad import Tensor, dtypes
-from tinygrad.dtype import DType, _from_np_dtype
-from tinygrad.uop.ops import UOp
+from tinygrad.device import Buffer
+from tinygrad.dtype import DType, _from_np_dtype, _to_np_dtype
+from tinygrad.uop.ops import Ops, UOp
 
 from axon_nb.engine.devices import as_device
 from axon_nb.engine.lock import RUNTIME
@@ -82,3 +83,80 @@ def _filled(data: memoryview, kind: DType, shape: Sequence[int], device: str) ->
     buffer = uop.buffer.ensure_allocated()
     buffer.allocator._copyin(buffer._buf, data)
     return Tensor(uop.reshape(tuple(shape)))
+
+
+def settle(tensors: Iterable[Tensor]) -> None:
+    """Give each tensor realised memory of its own, in place: what optimizers and counters begin with.
+
+    Constants and Python lists are written there; scheduling and compiling a kernel for each takes a second in all.
+
+    Example:
+        >>> moments = Tensor.zeros(2, 2)
+        >>> settle([moments])
+        >>> moments.uop.is_realized, moments.tolist()
+        (True, [[0.0, 0.0], [0.0, 0.0]])
+    """
+    with RUNTIME:
+        waiting = []
+        for tensor in tensors:
+            array = _known(tensor)
+            if array is None:
+                tensor.replace(tensor.contiguous())
+                waiting.append(tensor)
+            else:
+                tensor.replace(upload(array, str(tensor.device)))
+        if waiting:
+            Tensor.realize(*waiting)
+
+
+def _known(tensor: Tensor) -> np.ndarray[Any, Any] | None:
+    """Return the values of a tensor that need not be computed."""
+    import numpy as np
+
+    kind = _to_np_dtype(tensor.dtype)
+    if kind is None or not isinstance(tensor.device, str) or 0 in tensor.shape:
+        return None
+    base = tensor.uop
+    while base.op in (Ops.RESHAPE, Ops.CONTIGUOUS):
+        base = base.src[0]
+    if base.op is Ops.AFTER and len(base.src) == 2 and base.src[1].op is Ops.STORE:  # what Tensor.zeros makes
+        place, base = base.src[0].base, base.src[1].src[1]
+        if place.op is not Ops.BUFFER or place.is_realized or place.max_numel() != tensor.numel():
+            return None
+    if base.base.op is Ops.CONST:
+        return np.full(tensor.shape, base.base.arg, kind)
+    source = base.src[0].base if base.op is Ops.COPY else None
+    if source is None or source.op is not Ops.BUFFER or str(source.device) not in ("PYTHON", "NPY"):
+        return None
+    if not source.is_realized or source.dtype != tensor.dtype or source.max_numel() != tensor.numel():
+        return None
+    return np.frombuffer(source.buffer.as_memoryview(), kind).reshape(tensor.shape)
+
+
+def overwrite(tensor: Tensor, array: np.ndarray[Any, Any]) -> None:
+    """Put other numbers in a realised tensor's place in memory.
+
+    Example:
+        >>> import numpy as np
+        >>> total = upload(np.ones(2, "float32"))
+        >>> overwrite(total, np.zeros(2, "float32"))
+        >>> total.tolist()
+        [0.0, 0.0]
+    """
+    import numpy as np
+
+    with RUNTIME:
+        array = np.ascontiguousarray(array, dtype=_to_np_dtype(tensor.dtype)).reshape(tensor.shape)
+        buffer = tensor.uop.buffer.ensure_allocated()
+        buffer.allocator._copyin(buffer._buf, array.reshape(-1).view("uint8").data)
+
+
+def duplicate(uop: UOp) -> UOp | None:
+    """Return a new buffer on the CPU with a copy of one, or None where that cannot be done by copying memory."""
+    old = uop.buffer
+    if not isinstance(old, Buffer) or old.device != "CPU" or not old.is_initialized():
+        return None
+    new = UOp.new_buffer(uop.device, uop.max_numel(), uop.dtype)
+    room = new.buffer.ensure_allocated()
+    room.allocator._copyin(room._buf, old.allocator._as_buffer(old._buf))
+    return new

@@ -11,7 +11,7 @@ from typing import Any
 from tinygrad import Tensor
 
 from axon_nb.compiled import Values, as_tensor, forward, map_tensors
-from axon_nb.engine import RUNTIME, Program, uninterrupted, upload
+from axon_nb.engine import RUNTIME, Program, settle, uninterrupted, upload
 from axon_nb.errors import OptionError, ParamsError
 from axon_nb.graph import Model
 from axon_nb.hooks import reads_values
@@ -53,8 +53,7 @@ class Trainer:
             self.counter = Tensor(np.zeros(1, np.uint32), device=device)
             own = [*self.optimizer.state.values()] if self.optimizer else []
             own += [*(self._pile.tensors if self._pile else []), self.counter]
-            for tensor in own:
-                tensor.replace(tensor.contiguous())
+            settle(own)
             self._state = [*(leaf.tensor for leaf in self._params.leaves.values()), *own]
             self._state = list({id(t): t for t in self._state}.values())
             realize(self._state)

@@ -10,7 +10,7 @@ from typing import Any
 
 from tinygrad import Tensor
 
-from axon_nb.engine import RUNTIME, uninterrupted
+from axon_nb.engine import RUNTIME, overwrite, uninterrupted, upload
 from axon_nb.lazy import numpy as np
 
 _HEAD = 3  # samples, losses, weights
@@ -23,14 +23,14 @@ class Sums:
         self.goals, self.device = goals, device
         self.shapes: list[tuple[int, ...]] | None = None
         """Of the metrics' sums: the first batch shows them."""
-        self.tensor = Tensor(np.zeros(_HEAD, np.float32), device=device).contiguous().realize()
+        self.tensor = upload(np.zeros(_HEAD, np.float32), device)
 
     def shape(self, true: list[Tensor], outputs: list[Tensor]) -> None:
         """Make room for the metrics' sums, from labels and outputs of the first batch."""
         self.shapes = [tuple(map(int, one.shape)) for one in self.goals.sums(true, outputs, None)]
         size = _HEAD + sum(map(math.prod, self.shapes))
         if self.shapes and self.tensor.shape != (size,):
-            self.tensor = Tensor(np.zeros(size, np.float32), device=self.device).contiguous().realize()
+            self.tensor = upload(np.zeros(size, np.float32), self.device)
 
     def add(self, samples: Tensor, total: Tensor, weight: Tensor, sums: list[Tensor]) -> Tensor:
         """Add a batch; return whether all losses were finite so far."""
@@ -71,7 +71,7 @@ class Sums:
     def clear(self) -> None:
         """Begin anew."""
         with RUNTIME, uninterrupted():
-            self.tensor.assign(Tensor.zeros_like(self.tensor).contiguous()).realize()
+            overwrite(self.tensor, np.zeros(self.tensor.shape, np.float32))
 
 
 def _joined(head: Tensor, sums: list[Tensor]) -> Tensor:
