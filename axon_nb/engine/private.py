@@ -179,7 +179,6 @@ TABLE = (
     Private("tinygrad.engine.realize.ExecContext", "runs one kernel and waits", ("var_vals", "update_stats", "wait")),
     Private("tinygrad.engine.realize.pm_exec", "runs one kernel"),
     # functions of one's own in ONNX (interop/uops.py)
-    Private("tinygrad.uop.ops.UOp.dtype", "the kind of numbers"),
     Private("tinygrad.uop.ops.UOp.shape", "the sizes"),
     Private("tinygrad.uop.ops.Ops.AND", "an operation"),
     Private("tinygrad.uop.ops.Ops.CDIV", "an operation"),
@@ -187,7 +186,6 @@ TABLE = (
     Private("tinygrad.uop.ops.Ops.CMPEQ", "an operation"),
     Private("tinygrad.uop.ops.Ops.CMPLT", "an operation"),
     Private("tinygrad.uop.ops.Ops.CMPNE", "an operation"),
-    Private("tinygrad.uop.ops.Ops.COPY", "an operation"),
     Private("tinygrad.uop.ops.Ops.EXP2", "an operation"),
     Private("tinygrad.uop.ops.Ops.EXPAND", "an operation"),
     Private("tinygrad.uop.ops.Ops.FDIV", "an operation"),
