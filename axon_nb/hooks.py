@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tinygrad import Tensor
-from tinygrad.function import function as as_function
+from tinygrad import function as as_function
 from tinygrad.uop.ops import UOp
 
 from axon_nb.declaration import name_of
