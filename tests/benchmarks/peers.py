@@ -32,7 +32,6 @@ def data(model: str, batch: int) -> tuple[np.ndarray, np.ndarray]:
 def ours(model: str, batch: int, mode: str):
     import axon_nb as ax
     from axon_nb.training.feed import Batch
-    from axon_nb.training.feed import Batch
     from axon_nb.training.goal import make_goal
     from axon_nb.training.optimizers import as_optimizer
     from axon_nb.training.step import Trainer
