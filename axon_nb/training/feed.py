@@ -67,7 +67,7 @@ def make_feed(
     Raises:
         DataError: the data does not fit the model, is empty, or holds NaN.
     """
-    if is_arrays(data):
+    if is_arrays(data, len(model.inputs)):
         return _from_arrays(model, data, batch_size, seed, labels, shuffle=shuffle, steps=steps)
     source = as_source(data, batch_size, seed, shuffle=shuffle)
 
@@ -183,7 +183,7 @@ def _from_arrays(
     return Feed(batches, samples, count if steps is None else min(steps, count), shapes)
 
 
-def split(data: Any, share: float) -> tuple[Any, Any]:
+def split(data: Any, share: float, inputs: int = 1) -> tuple[Any, Any]:
     """Cut the last share of the samples off, for validation.
 
     Raises:
@@ -194,7 +194,7 @@ def split(data: Any, share: float) -> tuple[Any, Any]:
         >>> len(train[1]), len(valid[1])
         (8, 2)
     """
-    if not isinstance(data, tuple) or not is_arrays(data):
+    if not isinstance(data, tuple) or not is_arrays(data, inputs):
         problem = "a share for validation is cut off arrays (x, y)"
         raise OptionError(problem, fix="validation=(x, y) beside an iterable of batches")
     parts = [

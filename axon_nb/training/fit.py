@@ -77,7 +77,7 @@ def fit(
     check_batch_size(batch_size)
     recipe = Recipe(model, loss, optimizer, (), loss_weights, class_weights, seed, device).with_metrics(metrics)
     if isinstance(validation, int | float):
-        data, validation = split(data, validation)
+        data, validation = split(data, validation, len(model.inputs))
     watches = () if validation is None else (Validate(validation, batch_size=batch_size),)
     loop = Loop(recipe, (*watches, *run_all(callbacks)))
     return loop.run(

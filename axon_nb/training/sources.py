@@ -26,11 +26,16 @@ class Source:
     steps: int | None = None
 
 
-def is_arrays(data: Any) -> bool:
-    """Tell arrays ``(x, y)`` or ``(x, y, weights)`` from batches.
+def is_arrays(data: Any, inputs: int = 1) -> bool:
+    """Tell arrays ``(x, y)`` or ``(x, y, weights)`` from batches, for a model with so many inputs.
 
-    Two batches ((x, y), (x, y)) are no arrays; ((a, b), y), which feeds two inputs, is.
+    Two batches ((x, y), (x, y)) are no arrays; ((a, b), y), which feeds two inputs, is; and so is ((a, b), (c, d)) for
+    a model with two inputs.
     """
+    if inputs > 1 and isinstance(data, tuple) and len(data) in (2, 3):
+        first = data[0]
+        if isinstance(first, tuple) and len(first) == inputs and all(_is_array(x) and not _nested(x) for x in first):
+            return True
     if not isinstance(data, tuple) or len(data) not in (2, 3) or all(map(_is_batch, data)):
         return False
     return len(data) == 2 or not any(isinstance(part, list) and part and _is_batch(part[0]) for part in data)
@@ -38,6 +43,10 @@ def is_arrays(data: Any) -> bool:
 
 def _is_batch(value: Any) -> bool:
     return isinstance(value, tuple | list) and len(value) in (2, 3) and all(_is_array(part) for part in value)
+
+
+def _nested(value: Any) -> bool:
+    return isinstance(value, Mapping | tuple | list)
 
 
 def _is_array(value: Any) -> bool:
