@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from axon_nb.display import style
 from axon_nb.display.html import clean, escape
-from axon_nb.display.words import count, listed, options_words, shape_words
+from axon_nb.display.words import count, options_words, shape_words
 from axon_nb.rows import Report, Row
 
 _MOST = 30
@@ -81,7 +81,10 @@ def summary(old: Report, new: Report) -> str:
         >>> summary(Report("m", ()), Report("m", ()))
         ''
     """
-    found = changes(old, new)
+    return _summary(old, new, changes(old, new))
+
+
+def _summary(old: Report, new: Report, found: tuple[Change, ...]) -> str:
     kinds = {"+": "added", "-": "removed", "~": "changed"}
     told = [f"{n} {word}" for sign, word in kinds.items() if (n := sum(one.sign == sign for one in found))]
     layers = f"layers: {', '.join(told)}" if told else ""
@@ -110,8 +113,9 @@ def changes_text(old: Report, new: Report) -> str:
         >>> print(changes_text(Report("m", ()), Report("m", ())))
         nothing changed
     """
-    said = summary(old, new)
-    return "\n".join([said, *(f"  {one.sign} {one.words}" for one in _some(old, new))]) if said else "nothing changed"
+    found = changes(old, new)
+    said = _summary(old, new, found)
+    return "\n".join([said, *(f"  {one.sign} {one.words}" for one in _some(found))]) if said else "nothing changed"
 
 
 def changes_html(old: Report, new: Report) -> str:
@@ -121,7 +125,8 @@ def changes_html(old: Report, new: Report) -> str:
         >>> changes_html(Report("m", ()), Report("m", ()))
         ''
     """
-    said = summary(old, new)
+    found = changes(old, new)
+    said = _summary(old, new, found)
     if not said:
         return ""
     signs = {"+": "added", "-": "removed", "~": "changed"}
@@ -129,7 +134,7 @@ def changes_html(old: Report, new: Report) -> str:
         f'<tr style="{style.PLAIN}"><td align="left" style="{style.cell(number=False, failed=False)}">'
         f'{escape(signs.get(one.sign, ""))}</td><td align="left" style="{style.cell(number=False, failed=False)}">'
         f"<bdi>{escape(one.words)}</bdi></td></tr>"
-        for one in _some(old, new)
+        for one in _some(found)
     )
     table = f'<table style="{style.TABLE}"><tbody>\n{lines}\n</tbody></table>' if lines else ""
     return (
@@ -138,8 +143,5 @@ def changes_html(old: Report, new: Report) -> str:
     )
 
 
-def _some(old: Report, new: Report) -> list[Change]:
-    found = list(changes(old, new))
-    if len(found) <= _MOST:
-        return found
-    return [*found[:_MOST], Change("", listed([f"{len(found) - _MOST} more"]))]
+def _some(found: tuple[Change, ...]) -> tuple[Change, ...]:
+    return found if len(found) <= _MOST else (*found[:_MOST], Change("", f"{len(found) - _MOST} more"))

@@ -15,6 +15,7 @@ from axon_nb.display.changes import summary as summary_of_changes
 from axon_nb.errors import CellError, unknown
 from axon_nb.magic.scan import words
 from axon_nb.magic.show import Library, family, summary
+from axon_nb.rows import Report
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Version:
 
     model: Any
     text: str
+    report: Report
 
 
 @dataclass
@@ -41,15 +43,13 @@ class Session:
     next_cell: Callable[[str], None] = lambda text: None
     """Puts a text into the next cell."""
 
-    def remember(self, name: str, model: object, text: str) -> Version | None:
+    def remember(self, name: str, model: object, text: str, report: Report) -> Version | None:
         """Keep a version, and return the one before it; a cell that is run again as it was makes no new one."""
         earlier = self.versions.setdefault(name, [])
         before = earlier[-1] if earlier else None
-        if before is not None and before.text == text:
-            old, new = self.library.report(before.model), self.library.report(model)
-            if not summary_of_changes(old, new):
-                earlier.pop()
-        earlier.append(Version(model, text))
+        if before is not None and before.text == text and not summary_of_changes(before.report, report):
+            earlier.pop()
+        earlier.append(Version(model, text, report))
         del earlier[:-_MOST_VERSIONS]
         return before
 
@@ -179,7 +179,7 @@ def show_diff(session: Session, arguments: list[str]) -> str:
         _model(session, name)
     if len(made) < 2:
         return f"{name} has one version only"
-    return f"{name}: " + changes_text(*(session.library.report(one.model) for one in made[-2:]))
+    return f"{name}: " + changes_text(made[-2].report, made[-1].report)
 
 
 @command("undo NAME")

@@ -123,7 +123,7 @@ class AxonMagics(Magics):
             self._publish(report, look)
             raise _located(report.error, cell, known.failed_at(model, report)) from report.error
         self.shell.push({**made.assigned, **({cell.name: model} if cell.name else {})})
-        before = self.session.remember(cell.name, model, "\n".join(cell.lines).rstrip()) if cell.name else None
+        before = self.session.remember(cell.name, model, "\n".join(cell.lines).rstrip(), report) if cell.name else None
         if not read.quiet:
             self._publish(report, look, before, made_checks)
         elif made_checks:
@@ -160,9 +160,10 @@ class AxonMagics(Magics):
             if checks:
                 data = _with(data, checks_html(checks), checks_text(checks))
             if before is not None:
-                old = self.session.library.report(before.model)
-                if changed := changes_html(old, report):
-                    data = _with(data, changed, f"Changed since the last run: {changes_text(old, report)}")
+                changed = changes_html(before.report, report)
+                if changed:
+                    said = changes_text(before.report, report)
+                    data = _with(data, changed, f"Changed since the last run: {said}")
         except AxonError:
             raise
         except Exception as error:

@@ -5,6 +5,8 @@ Knows IPython, and what can be written only through ``complete``.
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -75,7 +77,21 @@ class Help:
 
 
 def _info(known: Any) -> OInfo:
-    return OInfo(ismagic=False, isalias=False, found=True, obj=known, namespace="axon_nb", parent=None)
+    return OInfo(ismagic=False, isalias=False, found=True, obj=_as_function(known), namespace="axon_nb", parent=None)
+
+
+def _as_function(known: Any) -> Any:
+    """Show a layer as the function that it reads like: IPython says less beside the docs of a function."""
+    if not hasattr(known, "getdoc"):
+        return known
+
+    @functools.wraps(known.function)
+    def shown() -> None:
+        """Stand for the layer."""
+
+    shown.__doc__ = known.getdoc()
+    shown.__signature__ = inspect.signature(known)  # type: ignore[attr-defined]
+    return shown
 
 
 def _result(offer: Offer) -> SimpleMatcherResult:
