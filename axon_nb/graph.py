@@ -23,7 +23,8 @@ R = TypeVar("R")
 
 _keys = itertools.count()
 
-DTYPES = ("float32", "float16", "bfloat16", "float64", "int32", "int64", "int16", "int8", "uint8", "bool")
+DTYPES = ("float32", "float16", "bfloat16", "float64", "int32", "int64", "int16", "int8", "uint8", "bool",
+          "uint16", "uint32", "uint64")  # fmt: skip
 
 
 class Node:

@@ -6,5 +6,6 @@ Knows nothing about notebooks. ``onnx``, ``torch`` and ``h5py`` are loaded when 
 from axon_nb.interop import export as _export  # noqa: F401 - adds Model.to_onnx
 from axon_nb.interop.importer import from_onnx
 from axon_nb.interop.optional import InteropError
+from axon_nb.interop.weights import Loaded, load_weights
 
-__all__ = ["InteropError", "from_onnx"]
+__all__ = ["InteropError", "Loaded", "from_onnx", "load_weights"]

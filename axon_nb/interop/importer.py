@@ -16,6 +16,8 @@ from axon_nb.interop import recognise, recognise_shape, scan  # noqa: F401 - the
 from axon_nb.interop.build import SIZES, Builder, Tensor
 from axon_nb.interop.optional import InteropError
 from axon_nb.interop.read import array_of, dtype_of, in_order, label, read_model, version_of
+from axon_nb.interop.shape_code import MOST
+from axon_nb.layer import Op, registry
 from axon_nb.lazy import numpy as np
 from axon_nb.params import Leaf, Params, realize
 from axon_nb.trace import Spec, path_of
@@ -139,6 +141,13 @@ class _Import:
         value = self.builder.values.get(name)
         if isinstance(value, Tensor):
             return value.model
+        if isinstance(value, np.ndarray) and value.size <= MOST:
+            if value.dtype == "float32":
+                made: Model = registry["constant"](value)
+                return made
+            given = (("constant", str(value.dtype), value.shape, tuple(value.ravel().tolist())),)
+            declaration: Any = registry["onnx_node"].declaration  # type: ignore[attr-defined]
+            return Model(Node(Op(declaration, declaration.bind((), {"op": "Identity", "inputs": given})), ()))
         problem = (
             f"nothing makes the output {name!r}"
             if value is None

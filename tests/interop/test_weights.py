@@ -1,0 +1,161 @@
+"""Weights of other frameworks give their numbers: PyTorch's, Keras's, GGUF's; and a report says what went where."""
+
+import os
+import struct
+
+import numpy as np
+import pytest
+from tinygrad import Context
+
+import axon_nb as ax
+from axon_nb.errors import UnknownNameError
+
+
+@pytest.fixture(autouse=True)
+def _plain_kernels():
+    with Context(NOOPT=1):
+        yield
+
+
+def network():
+    return (
+        ax.input((None, 3, 8, 8), name="x")
+        | ax.conv(4, 3, padding="same", name="conv1") | ax.batch_norm(name="bn1") | ax.relu() | ax.max_pool(2)
+        | ax.flatten() | ax.dense(64, "relu", name="fc1") | ax.dense(5, name="fc2")
+    )  # fmt: skip
+
+
+def in_torch():
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    nn = torch.nn
+    layers = {
+        "conv1": nn.Conv2d(3, 4, 3, padding=1), "bn1": nn.BatchNorm2d(4), "relu": nn.ReLU(), "pool": nn.MaxPool2d(2),
+        "flatten": nn.Flatten(), "fc1": nn.Linear(64, 64), "relu2": nn.ReLU(), "fc2": nn.Linear(64, 5),
+    }  # fmt: skip
+    made = nn.Sequential()
+    for name, layer in layers.items():
+        made.add_module(name, layer)
+    made.bn1.running_mean.uniform_(-1, 1)
+    made.bn1.running_var.uniform_(0.5, 2)
+    return torch, made.eval()
+
+
+X = np.random.default_rng(0).normal(size=(2, 3, 8, 8)).astype("float32")
+
+
+@pytest.mark.parametrize("kind", ["pt", "safetensors", "bf16"])
+def test_a_state_dict_of_pytorch_by_name(tmp_path, kind):
+    torch, module = in_torch()
+    path = tmp_path / f"weights.{kind}"
+    if kind == "bf16":
+        module = module.to(torch.bfloat16).to(torch.float32)
+        torch.save(
+            {
+                name: one.to(torch.bfloat16) if one.is_floating_point() else one
+                for name, one in module.state_dict().items()
+            },
+            path,
+        )
+    elif kind == "pt":
+        torch.save(module.state_dict(), path)
+    else:
+        pytest.importorskip("safetensors.torch").save_file(module.state_dict(), path)
+    model = network()
+    loaded = ax.load_weights(model, path)
+    assert loaded.how == "by name"
+    assert loaded.missing == ()
+    assert loaded.unused == ("bn1.num_batches_tracked",)
+    assert "fc1.kernel    <- fc1.weight, turned to (64, 64)" in repr(loaded)
+    wanted = module(torch.from_numpy(X)).detach().numpy()
+    np.testing.assert_allclose(model.predict(loaded.params, X), wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_by_order_and_shape_where_names_differ(tmp_path):
+    torch, module = in_torch()
+    plain = torch.nn.Sequential(*module)  # names are 0, 1, 5 ...
+    path = tmp_path / "weights.pt"
+    torch.save(plain.state_dict(), path)
+    model = network()
+    loaded = ax.load_weights(model, path)
+    assert loaded.how == "by order and shape"
+    np.testing.assert_allclose(
+        model.predict(loaded.params, X), plain(torch.from_numpy(X)).detach().numpy(), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_by_a_mapping():
+    model = ax.input((None, 2)) | ax.dense(2, name="a") | ax.dense(2, name="b")
+    arrays = {"one": np.eye(2), "two": 2 * np.array([[1, 2], [3, 4]]), "p": np.zeros(2), "q": np.ones(2)}
+    mapping = {"a.kernel": "two", "b.kernel": "one", "a.bias": "q", "b.bias": "p"}
+    loaded = ax.load_weights(model, arrays, mapping)
+    assert loaded.how == "by the mapping"
+    assert loaded.params["a"]["kernel"].tolist() == [[2, 6], [4, 8]]
+    with pytest.raises(UnknownNameError, match="there is no tensor in the file 'none'"):
+        ax.load_weights(model, arrays, {"a.kernel": "none"})
+    with pytest.raises(UnknownNameError, match=r"there is no parameter 'a\.kernl'\n  fix: did you mean 'a\.kernel'"):
+        ax.load_weights(model, arrays, {"a.kernl": "one"})
+    with pytest.raises(ax.AxonError, match=r"'p' is \(2,\), and a\.kernel is \(2, 2\)"):
+        ax.load_weights(model, arrays, {"a.kernel": "p"})
+
+
+def test_what_is_missing_is_an_error_or_keeps_its_first_values():
+    model = ax.input((None, 2)) | ax.dense(3, name="a")
+    with pytest.raises(
+        ax.AxonError, match=r"1 of 2 parameters are not in the file: a\.bias\n  got: not used: c \(9,\)"
+    ):
+        ax.load_weights(model, {"a.weight": np.ones((3, 2)), "c": np.ones(9)})
+    loaded = ax.load_weights(model, {"a.weight": np.ones((3, 2)), "c": np.ones(9)}, strict=False)
+    assert loaded.missing == ("a.bias",)
+    assert loaded.unused == ("c",)
+    assert "not in the file: a.bias" in repr(loaded)
+
+
+@pytest.mark.parametrize("ending", [".weights.h5", ".keras"])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Keras on PyTorch with NumPy 2
+@pytest.mark.slow
+def test_weights_of_keras(tmp_path, ending, monkeypatch):
+    pytest.importorskip("torch")
+    pytest.importorskip("h5py")
+    monkeypatch.setitem(os.environ, "KERAS_BACKEND", "torch")
+    keras = pytest.importorskip("keras")
+    keras.utils.set_random_seed(0)
+    theirs = keras.Sequential([
+        keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3, padding="same"), keras.layers.BatchNormalization(),
+        keras.layers.Flatten(), keras.layers.Dense(7, activation="relu"), keras.layers.Dense(7),
+    ])  # fmt: skip
+    path = tmp_path / f"model{ending}"
+    theirs.save(path) if ending == ".keras" else theirs.save_weights(path)
+    model = (
+        ax.input((None, 8, 8, 3)) | ax.conv(4, 3, padding="same", channels="last")
+        | ax.batch_norm(channels="last", epsilon=1e-3) | ax.flatten() | ax.dense(7, "relu") | ax.dense(7)
+    )  # fmt: skip
+    loaded = ax.load_weights(model, path)
+    assert loaded.missing == ()
+    x = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype("float32")
+    np.testing.assert_allclose(
+        model.predict(loaded.params, x), np.asarray(theirs.predict(x, verbose=0)), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_gguf(tmp_path):
+    values = np.arange(6, dtype="<f4")
+    name = b"fc.weight"
+    head = struct.pack("<4sIQQ", b"GGUF", 3, 1, 0)
+    info = struct.pack("<Q", len(name)) + name + struct.pack("<IQQIQ", 2, 3, 2, 0, 0)
+    data = head + info
+    data += b"\0" * (-len(data) % 32) + values.tobytes()
+    path = tmp_path / "w.gguf"
+    path.write_bytes(data)
+    model = ax.input((None, 3)) | ax.dense(2, use_bias=False, name="fc")
+    loaded = ax.load_weights(model, path)
+    assert loaded.params["fc"]["kernel"].tolist() == [[0, 3], [1, 4], [2, 5]]
+
+
+def test_files_of_no_kind(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("hello")
+    with pytest.raises(ax.AxonError, match="this is no file of weights that is known"):
+        ax.load_weights(ax.input((None, 3)) | ax.dense(2), path)
+    with pytest.raises(ax.AxonError, match="cannot be read"):
+        ax.load_weights(ax.input((None, 3)) | ax.dense(2), tmp_path / "none")
