@@ -201,9 +201,29 @@ class _Match:
                     made[place] = source, turn
         return made
 
+    def _by_layer(self, found: Found) -> Found:
+        """Give each layer the next group of tensors that fit in their order: Keras numbers the weights of a layer."""
+        groups: dict[str, list[str]] = {}
+        for name in sorted(self._free(found), key=_natural):
+            groups.setdefault(name.rpartition("/")[0], []).append(name)
+        layers: dict[Path, list[Path]] = {}
+        for place in self.specs:
+            if place not in found:
+                layers.setdefault(place[:-1], []).append(place)
+        made: Found = {}
+        for places in layers.values():
+            for group, names in groups.items():
+                turns = [self.turn(place, name) for place, name in zip(places, names, strict=False)]
+                if len(names) == len(places) and all(fits for fits, _ in turns):
+                    made |= {p: (n, turn) for p, n, (_, turn) in zip(places, names, turns, strict=True)}
+                    del groups[group]
+                    break
+        return made
+
     def _by_order(self, found: Found) -> Found:
         """Give each parameter that is left the next tensor that fits, layer after layer."""
-        made: Found = {}
+        made: Found = self._by_layer(found) if self.is_keras else {}
+        found = found | made
         free = [name for name in self._free(found) if not name.endswith("num_batches_tracked")]
         for place in self.specs:
             if place in found:
@@ -216,6 +236,10 @@ class _Match:
                 made[place] = chosen
                 free.remove(chosen[0])
         return made
+
+
+def _natural(name: str) -> list[Any]:
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 
 
 def _key(name: str) -> str:
