@@ -72,7 +72,9 @@ globals().update(registry)
 __all__ += [name for name in registry if name not in __all__]
 
 
-_WIDGETS = {"Builder": "builder"}
+_WIDGETS = {
+    "Builder": "builder", "Explorer": "explorer", "Trainer": "trainer", "live": "live", "what_if": "what_if",
+}  # fmt: skip
 """What stands in which module of ``widgets``: loaded when it is first used."""
 
 
@@ -96,6 +98,7 @@ progress.notebook_bar = _notebook_bar
 
 def load_ipython_extension(shell: Any) -> None:
     """Let ``%load_ext axon_nb`` add the ``%%axon`` and ``%axon`` magics to IPython."""
+    import axon_nb.widgets.command  # noqa: F401 - adds %axon build
     from axon_nb.magic import load_ipython_extension as load  # IPython is only there in a notebook
 
     load(shell)

@@ -27,8 +27,8 @@ def make_skin(builder: Builder) -> Skin:
     """Make the page of a builder."""
 
     def options(message: dict[str, Any]) -> dict[str, Any]:
-        given = message.get("options", {})
-        if not isinstance(given, dict) or not all(isinstance(name, str) for name in given):
+        given = message.get("options")
+        if not isinstance(given, dict) or not given or not all(isinstance(name, str) for name in given):
             problem = "the message has no options"
             raise AxonError(problem)
         return given

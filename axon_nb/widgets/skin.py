@@ -41,7 +41,7 @@ class Skin:
         self.state = state
         self.page = Page(kind=kind)
         self.page.on_msg(lambda widget, content, buffers: self.take(content))
-        self._told: dict[str, Any] = {}
+        self._told: dict[str, Any] = {"notice": ""}
 
     def take(self, message: Any) -> None:
         """Do what a message asks for. It may be anything: what cannot be done is told on the page, and does nothing."""
@@ -67,7 +67,7 @@ class Skin:
 
     def tell_all(self) -> None:
         """Tell a page that has just been opened everything."""
-        self._told.clear()
+        self._told = {"notice": ""}
         self.tell()
 
     def _send(self, state: dict[str, Any]) -> None:

@@ -339,7 +339,278 @@ function builder(root, send) {
   };
 }
 
-const PAGES = { builder };
+// Sliders for every number.
+
+function what_if(root, send) {
+  const list = table(() => {}), error = h("pre", { cls: "ax-error ax-wrong", hidden: true });
+  const sliders = h("div", { cls: "ax-sliders" }), costs = h("div", { cls: "ax-costs", "aria-live": "polite" });
+  const boxes = new Map();
+  const notice = h("div", { cls: "ax-notice", role: "status", hidden: true });
+  root.append(notice, h("div", { cls: "ax-two" },
+    h("section", { "aria-label": "Numbers" }, button("Reset", "Put all numbers back", () => send("reset")), sliders),
+    h("section", { "aria-label": "What comes of it" }, costs, error, list.el)));
+  return (patch) => {
+    if ("numbers" in patch) {
+      boxes.clear();
+      let layer = null;
+      sliders.replaceChildren(...patch.numbers.flatMap((one) => {
+        const turn = throttled((value) => send("turn", { name: one.name, value }));
+        const words = `${one.name}: ${one.help}${one.unit ? ` (${one.unit})` : ""}`;
+        const range = h("input", { type: "range", min: one.low, max: one.high, step: one.step, "aria-label": words, title: words });
+        const box = h("input", { type: "number", min: one.low, step: one.step, "aria-label": `${words}, as a number` });
+        range.addEventListener("input", () => { box.value = range.value; turn(Number(range.value)); });
+        box.addEventListener("change", () => { range.value = box.value; if (box.value !== "") turn(Number(box.value)); });
+        boxes.set(one.name, [range, box]);
+        const head = one.layer !== layer ? [h("h4", {}, one.layer)] : [];
+        layer = one.layer;
+        return [...head, h("label", { cls: "ax-turn" }, h("span", {}, one.name.slice(one.layer.length + 1)), range, box)];
+      }));
+    }
+    for (const [name, value] of Object.entries(patch.values || {}))
+      for (const one of boxes.get(name) || []) if (document.activeElement !== one || one.value === "") one.value = value;
+    if (patch.costs) costs.replaceChildren(...Object.entries(patch.costs).map(([name, value]) => h("div", {}, h("small", {}, name), h("strong", {}, value))));
+    if ("rows" in patch) list.rows(patch.rows);
+    if ("error" in patch) { error.textContent = patch.error; error.hidden = !patch.error; }
+    if ("notice" in patch) { notice.textContent = patch.notice; notice.hidden = !patch.notice; }
+  };
+}
+
+// A card that follows a variable.
+
+function live(root) {
+  const picture = diagram((name) => choose(name)), list = table((name) => choose(name));
+  const choose = (name) => { picture.select(name); list.select(name); };
+  const title = h("h4"), note = h("p", { cls: "ax-faint", role: "status" }), totals = h("p", { cls: "ax-totals" });
+  const error = h("pre", { cls: "ax-error ax-wrong", hidden: true });
+  root.append(title, note, error, h("div", { cls: "ax-two" }, h("section", {}, list.el, totals), picture.el));
+  return (patch) => {
+    if ("name" in patch) title.textContent = patch.name;
+    if ("note" in patch) { note.textContent = patch.note; note.hidden = !patch.note; }
+    if ("rows" in patch) { picture.rows(patch.rows); list.rows(patch.rows); list.el.hidden = picture.el.hidden = !patch.rows.length; }
+    if ("svg" in patch) picture.draw(patch.svg);
+    if ("totals" in patch) totals.textContent = patch.totals;
+    if ("error" in patch) { error.textContent = patch.error; error.hidden = !patch.error; }
+  };
+}
+
+// Pictures, bars and curves.
+
+function canvas(data, title) {
+  const el = h("canvas", { width: data.width, height: data.height, role: "img", title, "aria-label": title || "picture" });
+  const context = el.getContext("2d"), image = context.createImageData(data.width, data.height);
+  const bytes = atob(data.data);
+  for (let i = 0; i < bytes.length; i++) {
+    image.data[4 * i] = image.data[4 * i + 1] = image.data[4 * i + 2] = bytes.charCodeAt(i);
+    image.data[4 * i + 3] = 255;
+  }
+  context.putImageData(image, 0, 0);
+  return el;
+}
+
+const short = (value) => value === null || value === undefined ? "" : Math.abs(value) >= 1e-3 && Math.abs(value) < 1e5 || value === 0
+  ? String(Number(value.toPrecision(3))) : value.toExponential(1);
+
+function columns(values, { width = 220, height = 54, label, best = -1, names = false } = {}) {
+  const low = Math.min(0, ...values), high = Math.max(0, ...values), span = high - low || 1;
+  const step = width / Math.max(1, values.length), foot = names ? 13 : 0;
+  const y = (value) => (high - value) / span * height;
+  return s("svg", { viewBox: `0 0 ${width} ${height + foot}`, class: "ax-columns", role: "img", "aria-label": label, preserveAspectRatio: "none" },
+    ...values.map((value, i) => s("rect", { x: i * step + step * .08, width: step * .84, y: Math.min(y(0), y(value)),
+      height: Math.max(.6, Math.abs(y(value) - y(0))), class: i === best ? "ax-best" : "ax-bar" }, s("title", {}, `${i}: ${short(value)}`))),
+    ...(names ? values.map((_, i) => s("text", { x: (i + .5) * step, y: height + 11, "text-anchor": "middle" }, String(i))) : []));
+}
+
+function plot(label) {
+  const el = h("div", { cls: "ax-plot" }), W = 520, H = 170, L = 46, B = 20, T = 8, R = 8;
+  const draw = (series) => {
+    const all = series.flatMap((one) => one.points).filter(([, y]) => Number.isFinite(y));
+    const legend = h("div", { cls: "ax-legend" }, series.filter((one) => one.points.length).map((one, i) =>
+      h("span", {}, h("i", { cls: `ax-key ax-line-${one.look}` }), `${one.name} ${short(one.points.at(-1)[1])}`)));
+    if (!all.length) { el.replaceChildren(h("p", { cls: "ax-faint" }, `${label}: nothing yet`)); return; }
+    const xs = all.map((p) => p[0]), ys = all.map((p) => p[1]);
+    const x0 = Math.min(...xs), x1 = Math.max(...xs, x0 + 1), y0 = Math.min(0, ...ys), y1 = Math.max(...ys, y0 + 1e-9);
+    const px = (x) => L + (x - x0) / (x1 - x0) * (W - L - R), py = (y) => T + (y1 - y) / (y1 - y0) * (H - T - B);
+    const lines = [0, 1, 2, 3].map((i) => y0 + (y1 - y0) * i / 3).flatMap((y) => [
+      s("line", { x1: L, x2: W - R, y1: py(y), y2: py(y), class: "ax-grid" }),
+      s("text", { x: L - 5, y: py(y) + 4, "text-anchor": "end" }, short(y))]);
+    const paths = series.filter((one) => one.points.length).map((one) => one.points.length === 1
+      ? s("circle", { cx: px(one.points[0][0]), cy: py(one.points[0][1]), r: 3, class: `ax-dot-${one.look}` })
+      : s("path", { class: `ax-line ax-line-${one.look}`, d: "M" + one.points.filter(([, y]) => Number.isFinite(y)).map(([x, y]) => `${px(x).toFixed(1)},${py(y).toFixed(1)}`).join("L") }));
+    const words = `${label}: ` + series.filter((one) => one.points.length).map((one) => `${one.name} ${short(one.points.at(-1)[1])}`).join(", ");
+    el.replaceChildren(legend, s("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": words }, ...lines, ...paths,
+      s("text", { x: W - R, y: H - 5, "text-anchor": "end" }, `step ${Math.round(x1)}`)));
+  };
+  return { el, draw };
+}
+
+// Training.
+
+function trainer(root, send) {
+  const state = { history: {}, epochs: [], samples: [], weights: [], progress: {} };
+  let points = [];
+  const go = {
+    start: button("Start", "Begin to train", () => send("start")),
+    pause: button("Pause", "Wait after the step in progress", () => send("pause")),
+    resume: button("Resume", "Go on", () => send("resume")),
+    stop: button("Stop", "End, and keep what was trained", () => send("stop")),
+  };
+  const rate = h("input", { type: "range", min: -6, max: 0, step: .05, "aria-label": "Learning rate, slider" });
+  const box = h("input", { type: "number", min: 0, step: "any", "aria-label": "Learning rate", placeholder: "of the optimizer" });
+  const turn = throttled((value) => send("rate", { value }));
+  rate.addEventListener("input", () => { const value = Number((10 ** Number(rate.value)).toPrecision(2)); box.value = value; turn(value); });
+  box.addEventListener("change", () => { if (box.value !== "") turn(Number(box.value)); });
+  const words = h("span", { cls: "ax-status", role: "status", "aria-live": "polite" });
+  const bar = h("progress", { max: 1, value: 0, "aria-label": "Progress" });
+  const notice = h("div", { cls: "ax-notice", role: "status", hidden: true }), wrong = h("pre", { cls: "ax-error ax-wrong", hidden: true });
+  const loss = plot("loss"), metrics = plot("metrics");
+  const scrub = h("input", { type: "range", min: 1, max: 1, step: 1, value: 1, "aria-label": "Epoch to look at" });
+  const place = h("span", { cls: "ax-faint" });
+  scrub.addEventListener("input", throttled(() => {
+    const epoch = state.epochs[Number(scrub.value) - 1];
+    if (epoch !== undefined) send("look", { epoch: epoch === state.epochs.at(-1) ? null : epoch });
+  }));
+  const samples = h("div", { cls: "ax-samples" }), weights = h("div", { cls: "ax-weights" });
+  root.append(h("div", { cls: "ax-tools", role: "toolbar", "aria-label": "Training" },
+    h("span", { cls: "ax-set" }, go.start, go.pause, go.resume, go.stop),
+    h("label", { cls: "ax-rate" }, "learning rate", rate, box), words), bar, notice, wrong,
+    h("div", { cls: "ax-two" }, h("section", { "aria-label": "Loss" }, loss.el), h("section", { "aria-label": "Metrics" }, metrics.el)),
+    h("label", { cls: "ax-scrub" }, "epoch", scrub, place),
+    h("div", { cls: "ax-two" }, h("section", { "aria-label": "Predictions" }, samples), h("section", { "aria-label": "Weights" }, weights)));
+
+  const time = (seconds) => seconds === null || seconds === undefined ? "" : seconds < 90 ? `${Math.ceil(seconds)} s left` : `${Math.round(seconds / 60)} min left`;
+  const draw = throttled(() => {
+    const per = state.steps || 1, at = (values) => values.map((value, i) => [(i + 1) * per, value]);
+    const series = [{ name: "loss, this epoch", look: "a", points }];
+    if (state.history.val_loss) series.push({ name: "validation", look: "b", points: at(state.history.val_loss) });
+    loss.draw(series);
+    const rest = Object.entries(state.history).filter(([name]) => !name.endsWith("loss"));
+    metrics.draw(rest.map(([name, values], i) => ({ name, look: "abcd"[i % 4], points: values.map((value, e) => [e + 1, value]) })));
+    const axis = metrics.el.querySelector("svg > text:last-child");
+    if (axis) axis.textContent = axis.textContent.replace("step", "epoch");
+  });
+  return (patch, isPush) => {
+    if (isPush) {
+      points = patch.fresh ? patch.points : points.concat(patch.points);
+      draw();
+      return;
+    }
+    Object.assign(state, patch);
+    const status = state.status, on = status === "running", held = status === "paused";
+    go.start.disabled = on || held;
+    go.pause.disabled = !on;
+    go.resume.disabled = !held;
+    go.stop.disabled = !(on || held);
+    root.dataset.status = status;
+    const p = state.progress;
+    words.textContent = [status, p.epoch && status !== "ready" ? `epoch ${p.epoch} of ${p.epochs}` : "",
+      state.speed ? `${state.speed.toLocaleString()} samples/s` : "", on ? time(state.left) : ""].filter(Boolean).join(" · ");
+    const whole = (state.steps || 0) * (p.epochs || 0);
+    bar.value = status === "completed" ? 1 : whole ? Math.min(1, p.steps / whole) : 0;
+    if ("rate" in patch && patch.rate !== null && document.activeElement !== box && document.activeElement !== rate) {
+      box.value = Number(patch.rate.toPrecision(3));
+      rate.value = Math.log10(Math.max(patch.rate, 1e-6));
+    }
+    if ("history" in patch || "steps" in patch) draw();
+    if ("epochs" in patch || "epoch" in patch) {
+      scrub.max = Math.max(1, state.epochs.length);
+      scrub.disabled = state.epochs.length < 2;
+      if (document.activeElement !== scrub || state.follows) scrub.value = Math.max(1, state.epochs.indexOf(state.epoch) + 1);
+      place.textContent = state.epoch === null ? "not trained yet" : `after epoch ${state.epoch}${state.follows ? ", the last" : ""}`;
+    }
+    if ("samples" in patch) samples.replaceChildren(...patch.samples.map((one) => h("figure", { cls: one.right === true ? "ax-right" : one.right === false ? "ax-false" : undefined },
+      one.picture ? canvas(one.picture, `sample, ${one.true}`) : "", h("figcaption", {}, one.said || "?", one.true !== "" ? h("small", {}, ` is ${one.true}`) : ""))));
+    if ("weights" in patch) weights.replaceChildren(...patch.weights.map((one) => h("figure", {},
+      columns(one.counts, { label: `${one.name}: values from ${short(one.low)} to ${short(one.high)}` }), h("figcaption", {}, one.name, h("small", {}, ` ${short(one.low)} … ${short(one.high)}`)))));
+    if ("notice" in patch) { notice.textContent = patch.notice; notice.hidden = !patch.notice; }
+    if ("error" in patch) { wrong.textContent = patch.error; wrong.hidden = !patch.error; }
+  };
+}
+
+// Looking into a model.
+
+function explorer(root, send) {
+  const state = { rows: [] };
+  const pick = (name) => { picture.select(name); send("select", { layer: name }); };
+  const picture = diagram(pick, "Diagram of the model: choose a layer to look into");
+  const notice = h("div", { cls: "ax-notice", role: "status", hidden: true });
+  const title = h("h4"), output = h("div", { cls: "ax-output" }), dead = h("p", { cls: "ax-faint" });
+  const weights = h("div", { cls: "ax-weights" }), input = h("div", { cls: "ax-input" }), answer = h("div", { cls: "ax-answer" });
+  const which = h("input", { type: "range", min: 0, max: 0, step: 1, value: 0, "aria-label": "Sample" }), number = h("span", { cls: "ax-faint" });
+  which.addEventListener("input", throttled(() => send("show", { sample: Number(which.value) })));
+  const pad = h("canvas", { cls: "ax-pad", width: 140, height: 140, tabindex: "0", role: "img", "aria-label": "Draw here with the mouse or a finger" });
+  const context = pad.getContext("2d", { willReadFrequently: true });
+  const clear = () => { context.fillStyle = "#000"; context.fillRect(0, 0, 140, 140); };
+  clear();
+  const look = throttled(() => {
+    const data = context.getImageData(0, 0, 140, 140).data, pixels = [];
+    for (let y = 0; y < 140; y += 5) {
+      const row = [];
+      for (let x = 0; x < 140; x += 5) {
+        let sum = 0;
+        for (let i = 0; i < 5; i++) for (let j = 0; j < 5; j++) sum += data[4 * ((y + i) * 140 + x + j)];
+        row.push(Math.round(sum / 25 / 2.55) / 100);
+      }
+      pixels.push(row);
+    }
+    send("draw", { pixels });
+  }, 150);
+  let from = null;
+  const at = (e) => { const box = pad.getBoundingClientRect(); return [(e.clientX - box.left) * 140 / box.width, (e.clientY - box.top) * 140 / box.height]; };
+  pad.addEventListener("pointerdown", (e) => { from = at(e); pad.setPointerCapture(e.pointerId); e.preventDefault(); });
+  pad.addEventListener("pointermove", (e) => {
+    if (!from) return;
+    const to = at(e);
+    Object.assign(context, { strokeStyle: "#fff", lineWidth: 11, lineCap: "round" });
+    context.beginPath();
+    context.moveTo(...from);
+    context.lineTo(...to);
+    context.stroke();
+    from = to;
+    look();
+  });
+  pad.addEventListener("pointerup", () => { if (from) look(); from = null; });
+  const drawing = h("div", { cls: "ax-draw" }, h("h4", {}, "Draw"), pad, button("Clear", "Clear the drawing and show the sample again", () => { clear(); send("show", { sample: state.sample || 0 }); }));
+  root.append(notice, h("div", { cls: "ax-main ax-look" }, picture.el,
+    h("section", { cls: "ax-side", "aria-label": "The layer" }, title, output, dead, weights),
+    h("section", { cls: "ax-side", "aria-label": "The sample" }, h("h4", {}, "Sample"), input, h("label", { cls: "ax-which" }, which, number), h("h4", {}, "Answer"), answer, drawing)));
+  root.addEventListener("keydown", (e) => {
+    if (e.target.matches("input") || !["ArrowUp", "ArrowDown"].includes(e.key)) return;
+    const place = state.rows.findIndex((row) => row.name === state.selected) + (e.key === "ArrowDown" ? 1 : -1);
+    if (state.rows[place]) pick(state.rows[place].name);
+    e.preventDefault();
+  });
+  const facts = (one) => `mean ${short(one.mean)}, deviation ${short(one.std)}, ${short(one.low)} to ${short(one.high)}`;
+  return (patch) => {
+    Object.assign(state, patch);
+    if ("rows" in patch) picture.rows(patch.rows);
+    if ("svg" in patch) picture.draw(patch.svg);
+    if ("selected" in patch || "svg" in patch) picture.select(state.selected);
+    if ("title" in patch || "shape" in patch) title.replaceChildren(state.title, h("small", {}, ` ${state.shape}`));
+    if ("output" in patch) output.replaceChildren(...patch.output.flatMap((one) => [
+      one.kind === "maps" ? h("div", { cls: "ax-maps" }, one.maps.map((map, i) => canvas(map, `map ${i}: ${short(map.low)} to ${short(map.high)}`)), one.more ? h("small", {}, `and ${one.more} more`) : "")
+        : one.kind === "table" ? h("div", { cls: "ax-one" }, canvas(one.map, `table: ${short(one.map.low)} to ${short(one.map.high)}`))
+        : columns(one.values, { width: 400, height: 80, label: `${one.values.length} values`, best: one.best, names: one.values.length <= 20 }),
+      h("p", { cls: "ax-faint" }, facts(one))]));
+    if ("dead" in patch) dead.textContent = patch.dead.units ? `${patch.dead.dead} of ${patch.dead.units} units give nothing above 0 on ${patch.dead.samples} samples` : "";
+    if ("weights" in patch) weights.replaceChildren(...patch.weights.map((one) => h("figure", {},
+      columns(one.values.counts, { label: `values of ${one.name}` }),
+      h("figcaption", {}, `${one.name} ${one.shape}`, h("small", {}, ` ${short(one.values.low)} … ${short(one.values.high)}`)),
+      one.gradient ? columns(one.gradient.counts, { label: `gradient of ${one.name}` }) : "",
+      one.gradient ? h("figcaption", {}, h("small", {}, `gradient ${short(one.gradient.low)} … ${short(one.gradient.high)}`)) : "")));
+    if ("input" in patch) input.replaceChildren(...(patch.input ? [canvas(patch.input, "the sample that is shown")] : []));
+    if ("answer" in patch) {
+      const one = patch.answer;
+      answer.replaceChildren(columns(one.values, { label: `the greatest of ${one.values.length} values is number ${one.best}`, best: one.best, names: one.values.length <= 20 }),
+        h("strong", { role: "status", "aria-live": "polite" }, one.values.length > 1 ? `${one.best}` : short(one.values[0])));
+    }
+    if ("count" in patch) { which.max = Math.max(0, patch.count - 1); which.disabled = patch.count < 2; }
+    if ("sample" in patch || "drawn" in patch) { which.value = state.sample; number.textContent = state.drawn ? "your drawing" : `${state.sample + 1} of ${state.count}`; }
+    if ("draws" in patch) drawing.hidden = !patch.draws;
+    if ("notice" in patch) { notice.textContent = patch.notice; notice.hidden = !patch.notice; }
+  };
+}
+
+const PAGES = { builder, what_if, live, trainer, explorer };
 
 function render({ model, el }) {
   const root = h("div", { cls: "ax", tabindex: "0", "data-lm-suppress-shortcuts": "true", "data-kind": model.get("kind") });

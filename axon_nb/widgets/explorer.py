@@ -1,0 +1,307 @@
+"""Owns ``Explorer``: what one layer of a trained model does on a sample, its weights, gradients and dead units.
+
+Knows nothing about pages. Only the layer that is chosen is run to: the model is cut there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from axon_nb.compiled import Values, as_tensor, forward
+from axon_nb.data import as_inputs
+from axon_nb.engine import RUNTIME, default_device
+from axon_nb.errors import DataError, OptionError, brief, unknown
+from axon_nb.graph import Model, Node
+from axon_nb.lazy import numpy as np
+from axon_nb.params import Params
+from axon_nb.shapes import show
+from axon_nb.trace import report
+from axon_nb.widgets.shown import Shown
+
+_MOST_SAMPLES = 64
+
+
+class Explorer(Shown):
+    """Look into a trained model: choose a layer, and see what it does.
+
+    Args:
+        trained: what ``fit`` returned, or anything else with ``model`` and ``params`` (``model.compile()``).
+        x: samples, as ``predict`` takes them; up to 64 are looked at, the first in detail.
+
+    Example:
+        >>> import numpy as np
+        >>> from axon_nb import dense, input
+        >>> from axon_nb.widgets.explorer import Explorer
+        >>> model = input((None, 4), name="x") | dense(3, "relu") | dense(2)
+        >>> explorer = Explorer(model.compile(), np.eye(4, dtype="float32"))
+        >>> explorer.select("dense_0")
+        >>> explorer.output().shape, sorted(explorer.weights()), sorted(explorer.gradients())
+        ((4, 3), ['bias', 'kernel'], ['bias', 'kernel'])
+        >>> explorer.dead().shape
+        (3,)
+    """
+
+    def __init__(self, trained: Any, x: Any) -> None:
+        model, params = getattr(trained, "model", None), getattr(trained, "params", None)
+        if not isinstance(model, Model) or not isinstance(params, Params):
+            problem = "an explorer takes what fit returned, and samples"
+            raise OptionError(problem, got=brief(trained), fix="Explorer(trained, x), or Explorer(model.compile(), x)")
+        self.model, self.params = model, params
+        self.samples = _first(model, x)
+        self.report = report(model)
+        self.selected: str = self.report.rows[-1].name
+        self.sample = 0
+        """Which of the samples is shown."""
+        self.drawn: Any = None
+        """What was drawn by hand, as the model gets it; ``None`` while a sample is shown."""
+        self._outputs: dict[str, Any] = {}
+
+    @property
+    def count(self) -> int:
+        """How many samples there are."""
+        return len(next(iter(self.samples.values())))
+
+    def select(self, layer: str) -> None:
+        """Choose a layer.
+
+        Raises:
+            UnknownNameError: there is none of that name.
+        """
+        self._known(layer)
+        self.selected = layer
+
+    def show(self, sample: int) -> None:
+        """Choose a sample, counted from 0.
+
+        Raises:
+            OptionError: there is no such sample.
+        """
+        if isinstance(sample, bool) or not isinstance(sample, int) or not 0 <= sample < self.count:
+            problem = f"the samples are 0 to {self.count - 1}"
+            raise OptionError(problem, got=brief(sample))
+        self.sample, self.drawn = sample, None
+        self._outputs.pop("drawn", None)
+
+    def output(self, layer: str | None = None) -> Any:
+        """Return what a layer gives for all samples: an array, or a tuple of them."""
+        name = self._known(layer)
+        if name not in self._outputs:
+            self._outputs = {key: one for key, one in self._outputs.items() if key == "drawn"}  # one layer is kept
+            self._outputs[name] = self._run(name, self.samples)
+        return self._outputs[name]
+
+    def shown(self, layer: str | None = None) -> Any:
+        """Return what a layer gives for the sample that is shown, or for what was drawn."""
+        if self.drawn is None:
+            return _map(self.output(layer), lambda one: one[self.sample])
+        return _map(self._run(self._known(layer), self.drawn), lambda one: one[0])
+
+    def _run(self, name: str, samples: Mapping[str, Any]) -> Any:
+        node = _find(self.model, name)
+        if node.is_input and not node.parents:
+            return samples[name]
+        part = self.model.upto(name)  # type: ignore[attr-defined]  # a verb
+        wanted = [part.names[one] for one in part.inputs]
+        specs = {path: leaf for path, leaf in self.params.leaves.items() if ".".join(path) in part.params}
+        return part.predict(Params(specs), {key: samples[key] for key in wanted})
+
+    def weights(self, layer: str | None = None) -> dict[str, Any]:
+        """Return a layer's weights and state, as arrays by name."""
+        node = _find(self.model, self._known(layer))
+        path = tuple(self.model.names[self.model.owners[node.layer]].split("."))
+        with RUNTIME:
+            return {
+                place[-1]: leaf.tensor.numpy()
+                for place, leaf in self.params.leaves.items()
+                if place[:-1] == path
+            }  # fmt: skip
+
+    def gradients(self, layer: str | None = None) -> dict[str, Any]:
+        """Return how the model's answer (its greatest output for what is shown) changes with a layer's weights."""
+        node = _find(self.model, self._known(layer))
+        path = tuple(self.model.names[self.model.owners[node.layer]].split("."))
+        leaves = self.params.leaves
+        wanted = {p: one.tensor for p, one in leaves.items() if p[:-1] == path and one.kind == "trainable"}
+        if not wanted:
+            return {}
+        device = default_device()
+        samples = self.drawn or {name: value[self.sample : self.sample + 1] for name, value in self.samples.items()}
+        with RUNTIME:
+            fresh = {p: one.tensor.detach().clone().to(device) for p, one in leaves.items()}
+            inputs = as_inputs(self.model, dict(samples))
+            tensors = {one: as_tensor(value, one.options["dtype"], device) for one, value in inputs.items()}
+            result = forward(self.model, Values(fresh, device=device), tensors, training=False)
+            answer = _leaf(result).float().max()
+            found = answer.gradient(*(fresh[p] for p in wanted))
+            return {p[-1]: one.numpy() for p, one in zip(wanted, found, strict=True)}
+
+    def dead(self, layer: str | None = None) -> Any:
+        """Tell for each unit (feature or channel) of a layer whether it gives 0 or less for all samples.
+
+        Behind a rectifier such a unit passes on nothing, and learns nothing.
+        """
+        output = _first_of(self.output(layer))
+        if output.ndim < 2:
+            return np.zeros(0, bool)
+        axis = 1 if output.ndim > 2 and self._channels_first(layer) else output.ndim - 1
+        others = tuple(a for a in range(output.ndim) if a != axis)
+        return output.max(axis=others) <= 0
+
+    def _channels_first(self, layer: str | None) -> bool:
+        node = _find(self.model, self._known(layer))
+        return node.options.get("channels", "first") == "first" and len(_first_of(self.output(layer)).shape) > 3
+
+    def predict(self) -> Any:
+        """Return what the model says to the sample that is shown, or to what was drawn."""
+        return self.shown(self._end())
+
+    def _end(self) -> str:
+        return next(row.name for row in reversed(self.report.rows) if row.output is not None)
+
+    def draw(self, pixels: Any) -> Any:
+        """Show the model a picture drawn by hand, and return what it says.
+
+        Args:
+            pixels: a square table of numbers, 0 (nothing) to 1; it is brought to the size that the model takes.
+
+        Raises:
+            DataError: the model takes no picture, or these are no pixels.
+        """
+        try:
+            table = np.asarray(pixels, np.float32)
+        except (TypeError, ValueError):
+            table = np.zeros(0, np.float32)
+        if table.ndim != 2 or not table.size or table.size > 1_000_000 or not np.isfinite(table).all():
+            problem = "a drawing is a table of numbers"
+            raise DataError(problem, got=brief(pixels))
+        name, shape = self.canvas()
+        side = _sides(shape)
+        picture = _centred(_resized(np.clip(table, 0, 1), side))
+        low, high = float(self.samples[name].min()), float(self.samples[name].max())
+        scaled = low + picture * (high - low)
+        self.drawn = {name: np.broadcast_to(_into(scaled, shape), (1, *shape)).astype(np.float32)}
+        return self.predict()
+
+    def canvas(self) -> tuple[str, tuple[int, ...]]:
+        """Return the input that can be drawn on, and the shape of one sample.
+
+        Raises:
+            DataError: the model takes no one picture.
+        """
+        shapes = {name: tuple(value.shape[1:]) for name, value in self.samples.items()}
+        if len(shapes) == 1:
+            name, shape = next(iter(shapes.items()))
+            if _sides(shape):
+                return name, shape
+        problem = "the model takes no single picture to draw on"
+        raise DataError(problem, got=", ".join(f"{name} {show(shape)}" for name, shape in shapes.items()))
+
+    def _known(self, layer: str | None) -> str:
+        name = self.selected if layer is None else layer
+        names = [row.name for row in self.report.rows]
+        if name not in names:
+            msg = "layer"
+            raise unknown(msg, name, names)
+        return name
+
+    def _static(self) -> dict[str, str]:
+        shown: Any = self.model.summary()  # type: ignore[attr-defined]  # a verb
+        return {"text/plain": repr(shown), "text/html": shown._repr_html_()}
+
+    def _make_skin(self) -> Any:
+        from axon_nb.widgets.explorer_page import make_skin  # anywidget is only needed to show it
+
+        return make_skin(self)
+
+    def __repr__(self) -> str:
+        return f"<Explorer: {self.selected} of {self.model.name or 'model'}, {self.count} samples>"
+
+
+def _first(model: Model, x: Any) -> dict[str, Any]:
+    arrays = as_inputs(model, x)
+    names = model.names
+    found = {
+        names[node]: np.asarray(value.numpy() if hasattr(value, "numpy") else value)[:_MOST_SAMPLES]
+        for node, value in arrays.items()
+    }
+    if not found or not len(next(iter(found.values()))):
+        problem = "there are no samples"
+        raise DataError(problem, fix="Explorer(trained, x) with at least one sample in x")
+    return found
+
+
+def _find(model: Model, name: str) -> Node:
+    return next(node for node, known in model.names.items() if known == name)
+
+
+def _map(value: Any, function: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _map(part, function) for name, part in value.items()}
+    return tuple(_map(part, function) for part in value) if isinstance(value, tuple) else function(value)
+
+
+def _leaf(value: Any) -> Any:
+    while isinstance(value, tuple | dict):
+        value = next(iter(value.values())) if isinstance(value, dict) else value[0]
+    return value
+
+
+def _first_of(value: Any) -> Any:
+    return np.asarray(_leaf(value))
+
+
+def _sides(shape: tuple[int, ...]) -> tuple[int, int] | None:
+    """Find height and width of a picture in a sample's shape.
+
+    Example:
+        >>> _sides((1, 28, 28)), _sides((32, 32, 3)), _sides((784,)), _sides((10,))
+        ((28, 28), (32, 32), (28, 28), None)
+    """
+    if len(shape) == 3:
+        return shape[:2] if shape[-1] in (1, 3) and shape[0] not in (1, 3) else shape[1:]
+    if len(shape) == 2 and min(shape) > 3:
+        return shape
+    if len(shape) == 1 and shape[0] >= 16 and math.isqrt(shape[0]) ** 2 == shape[0]:
+        return math.isqrt(shape[0]), math.isqrt(shape[0])
+    return None
+
+
+def _into(picture: Any, shape: tuple[int, ...]) -> Any:
+    if len(shape) == 3:
+        return picture[..., None] if shape[-1] in (1, 3) and shape[0] not in (1, 3) else picture[None]
+    return picture.reshape(shape)
+
+
+def _resized(table: Any, sides: tuple[int, int] | None) -> Any:
+    """Bring a picture to a size by the mean of the cells that each new cell covers.
+
+    Example:
+        >>> _resized(np.eye(4, dtype="float32"), (2, 2)).tolist()
+        [[0.5, 0.0], [0.0, 0.5]]
+    """
+    if sides is None or table.shape == sides:
+        return table
+    for axis, size in enumerate(sides):
+        edges = np.linspace(0, table.shape[axis], size + 1)
+        whole = np.concatenate([np.zeros_like(table.take([0], axis)), np.cumsum(table, axis)], axis)
+        at = np.arange(table.shape[axis] + 1)
+        lines = np.moveaxis(whole, axis, -1).reshape(-1, len(at))
+        sums = np.stack([np.interp(edges, at, line) for line in lines])
+        other = [length for place, length in enumerate(whole.shape) if place != axis]
+        sums = np.moveaxis(sums.reshape(*other, len(edges)), -1, axis)
+        table = np.diff(sums, axis=axis) / (edges[1] - edges[0])
+    return table.astype(np.float32)
+
+
+def _centred(picture: Any) -> Any:
+    """Put what was drawn in the middle by its weight, as the digits of MNIST are."""
+    whole = picture.sum()
+    if not whole:
+        return picture
+    shifts = [
+        round((length - 1) / 2 - float((picture.sum(1 - axis) * np.arange(length)).sum() / whole))
+        for axis, length in enumerate(picture.shape)
+    ]
+    return np.roll(picture, shifts, (0, 1))

@@ -1,0 +1,163 @@
+"""Owns the page of an explorer: what it shows of a layer, and which call each of its messages stands for.
+
+Knows nothing about how a model is run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from axon_nb.display.diagram import hooked_svg
+from axon_nb.display.words import shape_words
+from axon_nb.errors import AxonError, DataError
+from axon_nb.lazy import numpy as np
+from axon_nb.widgets.forms import row_data
+from axon_nb.widgets.pictures import histogram, of_sample, picture
+from axon_nb.widgets.placing import place
+from axon_nb.widgets.shown import text_of
+from axon_nb.widgets.skin import Skin
+from axon_nb.widgets.small_pages import number_of
+
+if TYPE_CHECKING:
+    from axon_nb.widgets.explorer import Explorer
+
+_MOST_MAPS, _MOST_BARS, _MOST_SIDE = 32, 128, 256
+
+
+def make_skin(explorer: Explorer) -> Skin:
+    """Make the page of an explorer."""
+
+    def draw(message: dict[str, Any]) -> None:
+        pixels = message.get("pixels")
+        rows = pixels if isinstance(pixels, list) else []
+        if not 0 < len(rows) <= _MOST_SIDE or not all(isinstance(row, list) and len(row) == len(rows) for row in rows):
+            problem = "a drawing is a square table of numbers"
+            raise DataError(problem)
+        explorer.draw(rows)
+
+    actions = {
+        "select": lambda m: explorer.select(text_of(m, "layer")),
+        "show": lambda m: explorer.show(int(number_of(m, "sample"))),
+        "draw": draw,
+    }
+    return _Skin("explorer", actions, _State(explorer))
+
+
+class _Skin(Skin):
+    """Tells first what is known at once, then the gradients, which take longer."""
+
+    def tell(self) -> None:
+        for waits in (False, True):
+            self.state.waits = waits  # type: ignore[attr-defined]  # it is a _State
+            super().tell()
+
+
+class _State:
+    """What a page shows of an explorer; the diagram is drawn once."""
+
+    def __init__(self, explorer: Explorer) -> None:
+        self.explorer = explorer
+        self.waits = True
+        self.gradients: tuple[Any, dict[str, Any]] = (None, {})
+        self.svg = hooked_svg(explorer.report, place)
+        self.rows = [row_data(row) for row in explorer.report.rows]
+        try:
+            explorer.canvas()
+            self.draws = True
+        except DataError:
+            self.draws = False
+
+    def __call__(self) -> dict[str, Any]:
+        explorer = self.explorer
+        row = next(row for row in explorer.report.rows if row.name == explorer.selected)
+        return {
+            "rows": self.rows,
+            "svg": self.svg,
+            "selected": explorer.selected,
+            "title": f"{row.name} {row.op}",
+            "shape": shape_words(row),
+            "count": explorer.count,
+            "sample": explorer.sample,
+            "input": _input(explorer),
+            "answer": bars(explorer.predict()),
+            "output": views(explorer.shown()),
+            "weights": self.weights(),
+            "dead": _dead(explorer),
+            "draws": self.draws,
+            "drawn": explorer.drawn is not None,
+        }
+
+    def weights(self) -> list[dict[str, Any]]:
+        """Describe the weights, with their gradients if they are known or there is time."""
+        explorer = self.explorer
+        of = (explorer.selected, explorer.sample, None if explorer.drawn is None else id(explorer.drawn))
+        if self.waits and self.gradients[0] != of:
+            found: dict[str, Any] = {}
+            with contextlib.suppress(AxonError):  # of an answer that has none
+                found = explorer.gradients()
+            self.gradients = (of, found)
+        return _described(explorer.weights(), self.gradients[1] if self.gradients[0] == of else {})
+
+
+def _input(explorer: Explorer) -> dict[str, Any] | None:
+    _, values = next(iter((explorer.drawn or explorer.samples).items()))
+    return of_sample(values[0 if explorer.drawn else explorer.sample])
+
+
+def views(value: Any) -> list[dict[str, Any]]:
+    """Choose how to show what a layer gives for one sample: maps, a table or bars.
+
+    Example:
+        >>> [one["kind"] for one in (views(np.zeros((8, 5, 5)))[0], views(np.zeros((7, 6)))[0], views(np.zeros(3))[0])]
+        ['maps', 'table', 'bars']
+    """
+    if isinstance(value, dict):
+        return [view for part in value.values() for view in views(part)]
+    if isinstance(value, tuple):
+        return [view for part in value for view in views(part)]
+    array = np.asarray(value, np.float32)
+    stats = {
+        "mean": float(array.mean()),
+        "std": float(array.std()),
+        "low": float(array.min()),
+        "high": float(array.max()),
+    }
+    if array.ndim >= 3:
+        maps = array.reshape(-1, *array.shape[-2:]) if array.shape[0] <= array.shape[-1] * 64 else array
+        shown = [picture(one) for one in maps[:_MOST_MAPS]]
+        return [{"kind": "maps", "maps": shown, "more": max(0, len(maps) - _MOST_MAPS), **stats}]
+    if array.ndim == 2:
+        return [{"kind": "table", "map": picture(array), **stats}]
+    return [{**bars(array), **stats}]
+
+
+def bars(value: Any) -> dict[str, Any]:
+    """Describe a vector as bars; what is longer than a page is wide is cut.
+
+    Example:
+        >>> bars(np.array([1.0, 2.0]))["values"]
+        [1.0, 2.0]
+    """
+    while isinstance(value, tuple | dict):
+        value = next(iter(value.values())) if isinstance(value, dict) else value[0]
+    flat = np.asarray(value, np.float32).reshape(-1)
+    values = [round(float(one), 5) for one in flat[:_MOST_BARS]]
+    return {"kind": "bars", "values": values, "more": max(0, flat.size - _MOST_BARS), "best": int(flat.argmax())}
+
+
+def _described(weights: dict[str, Any], gradients: dict[str, Any]) -> list[dict[str, Any]]:
+    found = []
+    for name, values in weights.items():
+        gradient = gradients.get(name)
+        found.append({
+            "name": name, "shape": " x ".join(map(str, values.shape)) or "1", "values": histogram(values),
+            "gradient": None if gradient is None else histogram(gradient),
+            "picture": picture(values.reshape(len(values), -1)) if values.ndim >= 2 else None,
+        })  # fmt: skip
+    return found
+
+
+def _dead(explorer: Explorer) -> dict[str, Any]:
+    dead = explorer.dead()
+    return {"units": int(dead.size), "dead": int(dead.sum()), "samples": explorer.count}
