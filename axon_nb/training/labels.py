@@ -116,6 +116,9 @@ def _range_fix(low: int, high: int, classes: int) -> str:
 
 
 def _class_fix(array: np.ndarray, output: tuple[int, ...]) -> tuple[str, ...]:
+    if array.ndim == 1 and len(output) > 2:
+        one = show((output[0], output[-1]))
+        return (f"put flatten() or a pooling over all before the last layer, for one answer per sample: {one}",)
     if array.ndim == len(output) and array.ndim > 1:
         return (f"dense({array.shape[-1]}, ...) as the last layer",)
     return ()
