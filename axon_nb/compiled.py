@@ -15,7 +15,7 @@ from tinygrad import Tensor, dtypes
 
 from axon_nb import hooks
 from axon_nb.data import as_inputs, batch_shapes
-from axon_nb.engine import RUNTIME, Program, as_device, default_device, upload
+from axon_nb.engine import RUNTIME, Program, default_device, ready, upload
 from axon_nb.engine import random as streams
 from axon_nb.errors import AxonError, DataError, OptionError, ParamsError, ShapeError, brief
 from axon_nb.functional.initializers import as_initializer
@@ -59,7 +59,7 @@ def draw(model: Model, seed: int, like: Any, shapes: Mapping[str, Any]) -> Param
     _check_seed(seed)
     traced = trace(model, dict(shapes)).check_known()
     specs, kinds = traced.params(), traced.kinds()
-    device = default_device()
+    device = ready()
     kept, carried = _keep(like, specs, device) if like is not None else ({}, None)
     with RUNTIME:
         drawn = {
@@ -379,7 +379,7 @@ class Compiled:
     ) -> None:
         _check_params(params)
         self.model = model
-        self.device = as_device(device) if device else _device_of(params)
+        self.device = ready(device) if device is not None else _device_of(params)
         self.params = params if self.device == _device_of(params) else params.to(self.device)
         self._programs = {} if _cache is None else _cache
 

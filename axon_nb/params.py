@@ -15,7 +15,7 @@ from tinygrad import Tensor
 
 from axon_nb.checks import dtype_name
 from axon_nb.display.weights import BINS, MOST, Weight, total_words, weights_html, weights_text
-from axon_nb.engine import RUNTIME, copied
+from axon_nb.engine import RUNTIME, copied, ready
 from axon_nb.errors import FileError, ParamsError, brief, unknown
 from axon_nb.files import Stored, read_file, write_file
 from axon_nb.lazy import numpy as np
@@ -227,9 +227,14 @@ class Params(Mapping[str, "Params | Tensor"]):
             return self.map(lambda path, leaf: copied(leaf.tensor))
 
     def to(self, device: str) -> Params:
-        """Copy every tensor to a device."""
+        """Copy every tensor to a device.
+
+        Raises:
+            DeviceError: there is no such device, or it does not work here.
+        """
+        there = ready(device)
         with RUNTIME:
-            moved = self.map(lambda path, leaf: leaf.tensor.to(device))
+            moved = self.map(lambda path, leaf: leaf.tensor.to(there))
             realize([leaf.tensor for leaf in moved._leaves.values()])
         return moved
 

@@ -10,7 +10,7 @@ from axon_nb.engine import llvm as _llvm
 from axon_nb.engine import lock as _lock
 from axon_nb.engine import workers as _workers
 from axon_nb.engine.capture import copied
-from axon_nb.engine.devices import DeviceInfo, DeviceList, as_device, default_device, devices
+from axon_nb.engine.devices import DeviceInfo, DeviceList, as_device, default_device, devices, ready
 from axon_nb.engine.interrupt import uninterrupted
 from axon_nb.engine.lock import RUNTIME, exclusive
 from axon_nb.engine.program import Program
@@ -33,6 +33,7 @@ __all__ = [
     "from_bytes",
     "generator",
     "overwrite",
+    "ready",
     "settle",
     "to_bytes",
     "uniform",

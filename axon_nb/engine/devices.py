@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+from tinygrad import Device
 from tinygrad.device import ALL_DEVICES
 from tinygrad.helpers import DEV
 
@@ -38,6 +39,8 @@ FIXES = {
     "QCOM": "needs a Qualcomm Adreno GPU",
     "DSP": "needs a Qualcomm Hexagon DSP",
 }
+
+_LONGEST_DETAIL = 100
 
 NOTES = {"PYTHON": "runs every operation in Python: very slow, for checking results"}
 
@@ -126,6 +129,36 @@ def as_device(name: str | None) -> str:
     return f"{kind}:{int(index)}" if index and int(index) else kind
 
 
+def ready(name: str | None = None) -> str:
+    """Open a device that a user named, or the default one, and return its canonical name.
+
+    Raises:
+        DeviceError: there is no such device, or it does not work here; says why, and what to install.
+
+    Example:
+        >>> ready("cpu")
+        'CPU'
+    """
+    found = as_device(name)
+    try:
+        Device[found]
+    except AxonError:
+        raise
+    except Exception as error:
+        kind = found.partition(":")[0]
+        problem = f"the device {found} does not work here"
+        fix = (*((FIXES[kind],) if kind in FIXES else ()), "devices() shows which work here")
+        raise DeviceError(problem, got=_first_words(error), fix=fix) from error
+    return found
+
+
+def _first_words(error: BaseException) -> str:
+    """Put in one line why a device does not open; of several ways that were tried, why the first failed."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}".strip().split("\n", 1)[0]
+
+
 def devices(timeout_s: float = 20) -> DeviceList:
     """Try every device, each in a process of its own, and return what works here and why the rest does not.
 
@@ -161,7 +194,8 @@ def probe(name: str, timeout_s: float = 20) -> DeviceInfo:
 
 def _probe_environment(name: str) -> dict[str, str]:
     # The user's own words for this device (DEV=CPU:CLANG) stay. PARALLEL=0: no worker processes for one kernel.
-    target = next((repr(t) for t in DEV.value if t.device == name), name)
+    kind = name.partition(":")[0]
+    target = next((repr(t) for t in DEV.value if t.device == kind), kind)
     return {**os.environ, "DEV": target, "PARALLEL": "0", "DEBUG": "0"}
 
 
@@ -176,6 +210,8 @@ def _answer(name: str, done: subprocess.CompletedProcess[str]) -> DeviceInfo:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         return DeviceInfo(name, works=False, detail=f"the process ended with {done.returncode}: {last}", fix=fix)
     detail = str(said["detail"]).strip().split("\n", 1)[0] or NOTES.get(name, "")
+    if len(detail) > _LONGEST_DETAIL:  # OpenCL lists all its extensions
+        detail = f"{detail[: _LONGEST_DETAIL - 3].rpartition(',')[0] or detail[: _LONGEST_DETAIL - 3]}, ..."
     return DeviceInfo(name, said["works"], detail, "" if said["works"] else fix)
 
 

@@ -14,7 +14,7 @@ from tinygrad import Context, Tensor
 
 from axon_nb.compiled import Values, draw, forward
 from axon_nb.data import as_inputs, as_numbers, check_finite
-from axon_nb.engine import RUNTIME, Program, as_device, default_device, uninterrupted, upload
+from axon_nb.engine import RUNTIME, Program, ready, uninterrupted, upload
 from axon_nb.engine import random as streams
 from axon_nb.errors import DataError, OptionError, ParamsError, TrainingError, brief, unknown
 from axon_nb.graph import Model
@@ -364,7 +364,7 @@ class CustomRecipe:
     @property
     def on(self) -> str:
         """The device."""
-        return as_device(self.device) if self.device else default_device()
+        return ready(self.device)
 
     @property
     def fingerprint(self) -> dict[str, Any]:

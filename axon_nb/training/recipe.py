@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from axon_nb.compiled import draw
-from axon_nb.engine import as_device, default_device
+from axon_nb.engine import ready
 from axon_nb.errors import DataError, OptionError
 from axon_nb.functional.losses import losses
 from axon_nb.functional.metric import base_of
@@ -74,7 +74,7 @@ class Recipe:
     @property
     def on(self) -> str:
         """The device."""
-        return as_device(self.device) if self.device else default_device()
+        return ready(self.device)
 
     def feed(self, data: Any, batch_size: int, *, shuffle: bool = True, steps: int | None = None) -> Feed:
         """Make batches of data."""
