@@ -19,6 +19,7 @@ from axon_nb.training.checkpoint import Checkpoint, restore
 from axon_nb.training.control import Control
 from axon_nb.training.custom import CustomRecipe
 from axon_nb.training.feed import check_batch_size, whole_number
+from axon_nb.training.finder import LearningRates, find
 from axon_nb.training.recipe import Evaluator, Recipe
 from axon_nb.training.runner import Runner
 from axon_nb.training.state import State
@@ -158,6 +159,10 @@ class Loop:
         """Print a line from time to time: see `callbacks.Log`."""
         return self.add(known.Log(message, **options))
 
+    def plot(self, metrics: Any = None, **options: Any) -> Loop:
+        """Draw the loss and the metrics while training, in a notebook: see `callbacks.Plot`."""
+        return self.add(known.Plot(metrics, **options))
+
     def monitor(self, metric: str, function: Callable[[State], Any], **options: Any) -> Loop:
         """Call a function when a metric no longer improves: see `callbacks.Monitor`."""
         return self.add(known.Monitor(metric, function, **options))
@@ -165,6 +170,37 @@ class Loop:
     def ema(self, decay: float = 0.999) -> Loop:
         """Keep a running mean of the weights, and return that: see `callbacks.EMA`."""
         return self.add(known.EMA(decay))
+
+    def find_learning_rate(
+        self, data: Any, *, low: float = 1e-6, high: float = 1.0, steps: int = 100, batch_size: int = 32
+    ) -> LearningRates:
+        """Look for a learning rate: take steps with one that rises, and see where the loss falls the most.
+
+        The optimizer's rate must be a number, not a schedule. Weights are drawn anew for it and forgotten.
+
+        Args:
+            data: as for `run`.
+            low: the rate of the first step.
+            high: that of the last, unless the loss grows before.
+            steps: how many.
+            batch_size: samples in a step, for arrays.
+
+        Source: Smith 2015, https://arxiv.org/abs/1506.01186
+
+        Example:
+            >>> import numpy as np
+            >>> from axon_nb import Loop, dense, input
+            >>> x = np.linspace(-1, 1, 64, dtype="float32").reshape(-1, 1)
+            >>> loop = Loop.trainer(input((None, 1)) | dense(1), "mean_squared_error", "sgd")
+            >>> found = loop.find_learning_rate((x, 2 * x), high=10.0, steps=20)
+            >>> 1e-6 < found.suggestion < 10.0
+            True
+        """
+        if whole(steps) is None or steps < 2:
+            problem = "steps is a whole number of at least 2"
+            raise OptionError(problem, got=brief(steps))
+        plain = Loop(self.recipe)  # its callbacks would see a run that is none
+        return find(plain, data, low, high, int(steps), batch_size)
 
     def run(
         self, data: Any, *, epochs: int = 1, batch_size: int = 32, steps_per_epoch: int | None = None,
