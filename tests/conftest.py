@@ -19,6 +19,24 @@ os.environ.setdefault("AXON_NB_CACHE_DIR", str(Path(tempfile.mkdtemp(prefix="axo
 
 _STATUS = pytest.StashKey[int]()
 
+LIST = os.environ.get("AXON_NB_LIST_SKIPPED")
+"""A file for the names of tests that are skipped, so that they can be run again once what they lack is there."""
+
+
+def pytest_runtest_logreport(report):
+    if LIST and report.skipped:
+        _note(report.nodeid)
+
+
+def pytest_collectreport(report):
+    if LIST and report.skipped and report.nodeid:
+        _note(report.nodeid)
+
+
+def _note(nodeid):
+    with Path(LIST).open("a", encoding="utf-8") as file:
+        file.write(f"{nodeid}\n")
+
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session, exitstatus):
