@@ -11,8 +11,11 @@ HERE = str(Path(__file__).parent)
 if HERE not in sys.path:
     sys.path.insert(0, HERE)
 
-# `--doctest-modules` would import them, and they set tinygrad's environment for a process of their own.
-collect_ignore = ["benchmarks"]
+
+def pytest_ignore_collect(collection_path):
+    """Import only tests: `--doctest-modules` would import their helpers too, and benchmarks, which set the process up."""
+    return True if collection_path.suffix == ".py" and not collection_path.name.startswith("test_") else None
+
 
 # Tests, and the kernels that they start, leave the user's own compiled steps alone.
 os.environ.setdefault("AXON_NB_CACHE_DIR", str(Path(tempfile.mkdtemp(prefix="axon_nb_tests_")) / "steps"))
