@@ -13,7 +13,7 @@ if HERE not in sys.path:
 
 
 def pytest_ignore_collect(collection_path):
-    """Import only tests: `--doctest-modules` would import their helpers too, and benchmarks, which set the process up."""
+    """Import only tests: `--doctest-modules` would import helpers too, and benchmarks, which change the process."""
     return True if collection_path.suffix == ".py" and not collection_path.name.startswith("test_") else None
 
 
