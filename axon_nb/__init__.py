@@ -22,7 +22,7 @@ from axon_nb.engine.devices import devices
 from axon_nb.errors import AxonError
 from axon_nb.functional import activations, initializers, losses, metrics
 from axon_nb.graph import Model, compose, input
-from axon_nb.interop import from_onnx, from_torch, load_weights
+from axon_nb.interop import from_onnx, from_torch, load_weights, weights_for
 from axon_nb.layer import Layer, layer, registry
 from axon_nb.params import Params
 from axon_nb.scope import Scope
@@ -65,6 +65,7 @@ __all__ = [
     "policies",
     "save",
     "schedules",
+    "weights_for",
 ]
 
 # Every layer and combinator is ax.<name>; the declaration is the only place that names it.

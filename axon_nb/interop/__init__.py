@@ -4,9 +4,10 @@ Knows nothing about notebooks. ``onnx``, ``torch`` and ``h5py`` are loaded when 
 """
 
 from axon_nb.interop import export as _export  # noqa: F401 - adds Model.to_onnx
+from axon_nb.interop.code_targets import weights_for
 from axon_nb.interop.importer import from_onnx
 from axon_nb.interop.optional import InteropError
 from axon_nb.interop.torch_in import from_torch
 from axon_nb.interop.weights import Loaded, load_weights
 
-__all__ = ["InteropError", "Loaded", "from_onnx", "from_torch", "load_weights"]
+__all__ = ["InteropError", "Loaded", "from_onnx", "from_torch", "load_weights", "weights_for"]
