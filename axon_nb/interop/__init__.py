@@ -3,6 +3,7 @@
 Knows nothing about notebooks. ``onnx``, ``torch`` and ``h5py`` are loaded when they are used, never by importing this.
 """
 
+from axon_nb.interop import code_elixir as _elixir  # noqa: F401 - adds a target of code()
 from axon_nb.interop import export as _export  # noqa: F401 - adds Model.to_onnx
 from axon_nb.interop.code_targets import weights_for
 from axon_nb.interop.importer import from_onnx

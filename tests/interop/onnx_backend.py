@@ -82,6 +82,8 @@ def run_in_tinygrad(test):
     from tinygrad import Context, Tensor
     from tinygrad.nn.onnx import OnnxRunner
 
+    import axon_nb  # noqa: F401 - brings the CPU's compiler
+
     proto, sets, _ = _loaded(test)
     held = {one.name for one in proto.graph.initializer}
     named = [one.name for one in proto.graph.input if one.name not in held]

@@ -109,3 +109,24 @@ def test_what_has_no_code_is_an_error_that_names_the_layer():
         approximate.code(target="torch")
     with pytest.raises(ax.AxonError, match="there is no target 'jax'"):
         ax.weights_for(model, model.init(), "jax")
+
+
+def test_axon_in_elixir():
+    x = ax.input((None, 1, 28, 28), name="image") | ax.conv(8, 3, 2, "same", activation="relu") | ax.flatten()
+    model = x | ax.residual(ax.dense(1568, "tanh", name="same")) | ax.dropout(0.2) | ax.dense(10, "softmax")
+    assert (
+        str(model.code("mnist", target="elixir"))
+        == """flatten_0 =
+  Axon.input("image", shape: {nil, 1, 28, 28})
+  |> Axon.conv(8, kernel_size: 3, activation: :relu, strides: 2, padding: :same, channels: :first)
+  |> Axon.flatten()
+
+mnist =
+  Axon.add([flatten_0, flatten_0
+  |> Axon.dense(1568, activation: :tanh, name: "same")])
+  |> Axon.dropout(rate: 0.2)
+  |> Axon.dense(10, activation: :softmax)
+"""
+    )
+    with pytest.raises(ax.AxonError, match="there is no code for swiglu with these options in Axon"):
+        (ax.input((None, 3)) | ax.swiglu(4)).code(target="elixir")
