@@ -46,6 +46,9 @@ def _window(node: Node, *names: str) -> dict[str, Any]:
         if value not in (1, None) or (name == "strides" and value is not None):
             about[{"dilation": "kernel_dilation", "groups": "feature_group_size"}.get(name, name)] = value
     padding = node.options["padding"]
+    steps = node.options["kernel_size"] if node.options["strides"] is None else node.options["strides"]
+    if padding == "same" and steps != 1:
+        raise _refused(node)  # Axon pads as if strides were 1
     if padding != "valid":
         about["padding"] = ((padding, padding),) * 2 if isinstance(padding, int) else padding
     return {**about, "channels": node.options["channels"]}

@@ -112,18 +112,18 @@ def test_what_has_no_code_is_an_error_that_names_the_layer():
 
 
 def test_axon_in_elixir():
-    x = ax.input((None, 1, 28, 28), name="image") | ax.conv(8, 3, 2, "same", activation="relu") | ax.flatten()
-    model = x | ax.residual(ax.dense(1568, "tanh", name="same")) | ax.dropout(0.2) | ax.dense(10, "softmax")
+    x = ax.input((None, 1, 28, 28), name="image") | ax.conv(8, 3, padding="same", activation="relu") | ax.flatten()
+    model = x | ax.residual(ax.dense(6272, "tanh", name="same")) | ax.dropout(0.2) | ax.dense(10, "softmax")
     assert (
         str(model.code("mnist", target="elixir"))
         == """flatten_0 =
   Axon.input("image", shape: {nil, 1, 28, 28})
-  |> Axon.conv(8, kernel_size: 3, activation: :relu, strides: 2, padding: :same, channels: :first)
+  |> Axon.conv(8, kernel_size: 3, activation: :relu, padding: :same, channels: :first)
   |> Axon.flatten()
 
 mnist =
   Axon.add([flatten_0, flatten_0
-  |> Axon.dense(1568, activation: :tanh, name: "same")])
+  |> Axon.dense(6272, activation: :tanh, name: "same")])
   |> Axon.dropout(rate: 0.2)
   |> Axon.dense(10, activation: :softmax)
 """
