@@ -43,7 +43,7 @@ def _window(node: Node, *names: str) -> dict[str, Any]:
     about: dict[str, Any] = {}
     for name in names:
         value = node.options[name]
-        if value not in (1, None) or (name == "strides" and value is not None):
+        if value not in (1, None):
             about[{"dilation": "kernel_dilation", "groups": "feature_group_size"}.get(name, name)] = value
     padding = node.options["padding"]
     steps = node.options["kernel_size"] if node.options["strides"] is None else node.options["strides"]
