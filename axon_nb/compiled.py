@@ -172,9 +172,9 @@ class RunScope(Scope):
     def random(self, shape: Sequence[int]) -> Any:
         draw = self._values.next_draw(self._path)
         words = streams.words(self._values.seed, *self._path)
-        return streams.uniform(
-            words, self._values.counter, draw, tuple(int(s) for s in shape), device=self._values.device
-        )
+        sizes = tuple(int(s) for s in shape)
+        drawn = streams.uniform(words, self._values.counter, draw, sizes, device=self._values.device)
+        return drawn if self._values.spread is None else self._values.spread(drawn)
 
 
 @dataclass
@@ -187,6 +187,8 @@ class Values:
     device: str | None = None
     updates: dict[Path, Tensor] = field(default_factory=dict)
     draws: dict[Path, int] = field(default_factory=dict)
+    spread: Callable[[Tensor], Tensor] | None = None
+    """Where several devices share the pass: puts random numbers on them."""
 
     def get(self, path: Path) -> Tensor:
         """Return a weight; a state that this pass has updated (a layer used twice) comes updated."""

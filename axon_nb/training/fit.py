@@ -23,7 +23,7 @@ def fit(
     batch_size: int = 32, metrics: Any = (), validation: Any = None, callbacks: Iterable[Any] = (),
     class_weights: Iterable[float] | Mapping[int, float] | None = None, loss_weights: Any = None, seed: int = 0,
     device: str | None = None, like: Params | Trained | None = None, steps_per_epoch: int | None = None,
-    resume: Any = None, background: bool = False, progress: bool = True,
+    resume: Any = None, background: bool = False, progress: bool = True, devices: Iterable[str] | None = None,
 ) -> Any:  # fmt: skip
     """Train a model.
 
@@ -48,6 +48,8 @@ def fit(
         loss_weights: how much the loss of each output counts: a tuple, or a dict by output.
         seed: of the first weights, the order of the samples and dropout.
         device: where to train: ``"CPU"``, ``"CUDA"`` ...
+        devices: several of one kind that share each batch: ``["CUDA:0", "CUDA:1"]``. The numbers are those of one
+            device to float tolerance; batch norm uses the statistics of the whole batch.
         like: weights to begin with, where they fit: of an earlier run, or of an earlier form of the model.
         steps_per_epoch: where an epoch ends, for data that has no end.
         resume: a checkpoint, or the folder of them: go on as if never stopped; an empty folder is a new beginning.
@@ -75,7 +77,8 @@ def fit(
     """
     whole_number(epochs, "epochs")
     check_batch_size(batch_size)
-    recipe = Recipe(model, loss, optimizer, (), loss_weights, class_weights, seed, device).with_metrics(metrics)
+    recipe = Recipe(model, loss, optimizer, (), loss_weights, class_weights, seed, device, devices=devices)
+    recipe = recipe.with_metrics(metrics)
     if isinstance(validation, int | float):
         data, validation = split(data, validation, len(model.inputs))
     watches = () if validation is None else (Validate(validation, batch_size=batch_size),)

@@ -48,7 +48,7 @@ class Loop:
     @staticmethod
     def trainer(
         model: Model, loss: Any, optimizer: Any = "adam", *, loss_weights: Any = None, class_weights: Any = None,
-        seed: int = 0, device: str | None = None,
+        seed: int = 0, device: str | None = None, devices: Any = None,
     ) -> Loop:  # fmt: skip
         """Train a model: each step changes its weights so that the loss falls.
 
@@ -60,12 +60,13 @@ class Loop:
             class_weights: how much each class counts, by class number.
             seed: of the first weights, the order of the samples and dropout.
             device: where to train.
+            devices: several of one kind that share each batch.
 
         Raises:
             OptionError: an option is out of range.
             UnknownNameError: there is no loss or optimizer of this name.
         """
-        return Loop(Recipe(model, loss, optimizer, (), loss_weights, class_weights, seed, device))
+        return Loop(Recipe(model, loss, optimizer, (), loss_weights, class_weights, seed, device, devices=devices))
 
     @staticmethod
     def evaluator(model: Model, loss: Any = "mean_squared_error", *, device: str | None = None) -> Loop:

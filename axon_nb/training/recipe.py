@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from axon_nb.compiled import draw
-from axon_nb.engine import ready
 from axon_nb.errors import DataError, OptionError
 from axon_nb.functional.losses import losses
 from axon_nb.functional.metric import base_of
@@ -22,6 +21,7 @@ from axon_nb.training.feed import Feed, make_feed
 from axon_nb.training.goal import Goal, Goals, make_goals, named_metrics
 from axon_nb.training.labels import check_labels, prepare_labels
 from axon_nb.training.optimizers import as_optimizer
+from axon_nb.training.spread import Spread, as_spread
 from axon_nb.training.step import Trainer, flat_shapes
 from axon_nb.training.trained import History, Trained
 
@@ -39,6 +39,7 @@ class Recipe:
     seed: int = 0
     device: str | None = None
     trains: bool = True
+    devices: Any = None
 
     def __post_init__(self) -> None:
         self.goals  # noqa: B018 - refuses now what it would refuse when it runs
@@ -73,8 +74,13 @@ class Recipe:
 
     @property
     def on(self) -> str:
-        """The device."""
-        return ready(self.device)
+        """The device, the first of several."""
+        return self.spread.first
+
+    @property
+    def spread(self) -> Spread:
+        """The devices."""
+        return as_spread(self.device, self.devices)
 
     def feed(self, data: Any, batch_size: int, *, shuffle: bool = True, steps: int | None = None) -> Feed:
         """Make batches of data."""
@@ -82,7 +88,9 @@ class Recipe:
 
     def stepper(self, params: Params) -> Trainer:
         """Make what takes the steps."""
-        return Trainer(self.model, params, self.goals, self.optimizer, seed=self.seed, device=self.on)
+        return Trainer(
+            self.model, params, self.goals, self.optimizer, seed=self.seed, device=self.on, spread=self.spread
+        )
 
     def start(self, feed: Feed, like: Any) -> Params:
         """Draw first weights, or keep those that fit."""

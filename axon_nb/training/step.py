@@ -22,6 +22,7 @@ from axon_nb.training.feed import Batch, filled
 from axon_nb.training.goal import Goal, Goals
 from axon_nb.training.independence import is_by_sample
 from axon_nb.training.pile import Pile, or_one
+from axon_nb.training.spread import Spread
 from axon_nb.training.sums import Sums
 from axon_nb.training.update import Update
 
@@ -33,10 +34,12 @@ class Trainer:
     """
 
     def __init__(
-        self, model: Model, params: Params, goals: Goals | Goal, optimizer: Any, *, seed: int, device: str
-    ) -> None:
+        self, model: Model, params: Params, goals: Goals | Goal, optimizer: Any, *, seed: int, device: str,
+        spread: Spread | None = None,
+    ) -> None:  # fmt: skip
         goals = goals if isinstance(goals, Goals) else Goals({"": goals})
         self.model, self.goals, self.seed, self.device = model, goals, seed, device
+        self._spread = spread or Spread((device,))
         self._params = params.to(device).copy()
         self._full: int | None = None  # samples of the first batch: shorter ones are padded to it where that is exact
         self._pads = goals.per_sample and is_by_sample(model, training=True)
@@ -149,7 +152,7 @@ class Trainer:
         self._nodes = tuple(batch.inputs)
         count = len(batch)
         self._full = self._full or count
-        size = max(self._full, count) if self._pads else count
+        size = self._spread.size(max(self._full, count) if self._pads else count, pads=self._pads)
         with RUNTIME:
             fed = [as_tensor(filled(v, size), node.options["dtype"], self.device) for node, v in batch.inputs.items()]
             true = [upload(np.asarray(filled(y, size)), self.device) for y in batch.labels]
@@ -221,7 +224,12 @@ class Trainer:
         self, tensors: tuple[Tensor, ...], sums: Sums, *, training: bool
     ) -> tuple[Tensor, Tensor, Tensor, Values]:
         """Return the sum of the losses, that of their weights, whether all is finite, and what the pass changed."""
+        spread, samples = self._spread, int(tensors[0].shape[0])
         values = Values(self.weights, seed=self.seed, counter=self.counter, device=self.device)
+        if spread.shares:
+            tensors = tuple(map(spread.part, tensors))
+            values.tensors = {path: spread.copy(tensor) for path, tensor in values.tensors.items()}
+            values.spread = lambda drawn: spread.random(drawn, samples)
         fed, rest = tensors[: len(self._nodes)], tensors[len(self._nodes) :]
         true, (counted, *weights) = list(rest[: len(self.goals.parts)]), rest[len(self.goals.parts) :]
         result = forward(self.model, values, dict(zip(self._nodes, fed, strict=True)), training=training)
@@ -230,7 +238,10 @@ class Trainer:
         known = counted if self._pads else None
         count_more = weights[0] * counted if weights else known
         total, weight = self.goals.weigh(true, outputs, count_more)
-        fine = sums.add(counted.sum(), total, weight, self.goals.sums(true, outputs, known))
+        total, weight = spread.join(total), spread.join(weight)
+        parts = [spread.join(one) for one in self.goals.sums(true, outputs, known)]
+        fine = sums.add(spread.join(counted.sum()), total, weight, parts)
+        values.updates = {path: spread.join(value) for path, value in values.updates.items()}
         return total, weight, fine, values
 
     def _train_step(self, *tensors: Tensor) -> None:
