@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from axon_nb.display.figures import new_figure
 from axon_nb.errors import OptionError, brief
 from axon_nb.lazy import numpy as np
 from axon_nb.training.events import HALT_LOOP
@@ -48,9 +49,7 @@ class LearningRates:
 
     def plot(self) -> Any:
         """Draw the smoothed loss over the rate; returns a matplotlib figure."""
-        from matplotlib.figure import Figure  # 0.3 s, which only drawing needs
-
-        figure = Figure(figsize=(4.2, 3), layout="constrained")
+        figure = new_figure(figsize=(4.2, 3), layout="constrained")
         axis: Any = figure.subplots()
         axis.plot(self.rates, self.smooth)
         axis.axvline(self.suggestion, color="gray", linestyle=":")

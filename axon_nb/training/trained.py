@@ -13,6 +13,7 @@ from typing import Any
 
 from axon_nb.compiled import Compiled, map_tensors
 from axon_nb.data import as_inputs, batch_shapes
+from axon_nb.display.figures import new_figure
 from axon_nb.display.html import escape
 from axon_nb.graph import Model
 from axon_nb.lazy import numpy as np
@@ -99,10 +100,8 @@ class Trained:
 
     def plot(self) -> Any:
         """Draw the loss and the metrics over the epochs; returns a matplotlib figure."""
-        from matplotlib.figure import Figure  # 0.3 s, which only drawing needs
-
         groups = _plot_groups(self._numbers)
-        figure = Figure(figsize=(4.2 * max(len(groups), 1), 3), layout="constrained")
+        figure = new_figure(figsize=(4.2 * max(len(groups), 1), 3), layout="constrained")
         axes: Any = np.ravel(figure.subplots(1, len(groups), squeeze=False)) if groups else []
         for axis, (name, series) in zip(axes, groups.items(), strict=True):
             for label, values in series.items():

@@ -117,6 +117,10 @@ def test_a_plot_has_an_axis_per_number():
     assert trained(history={}).plot().axes == []
 
 
+def test_plots_show_without_pyplot():
+    assert trained(history={"loss": [1.0, 0.5]}).plot()._repr_png_().startswith(b"\x89PNG")
+
+
 def test_two_are_the_same_only_if_they_are_one():
     made = trained()
     assert made == made
