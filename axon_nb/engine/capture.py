@@ -25,6 +25,8 @@ from tinygrad.uop.ops import buffers as buffers_of_uops
 from axon_nb.engine import steps
 from axon_nb.engine.interrupt import interruptible, uninterrupted
 from axon_nb.engine.lock import settle_cache
+from axon_nb.engine.products import replace_products
+from axon_nb.engine.settings import SETTINGS
 from axon_nb.engine.transfer import duplicate, settle
 
 Tensors = tuple[Tensor, ...]
@@ -123,7 +125,8 @@ def _lower(recorder: _Recorder, held: set[UOp], inputs: list[UOp]) -> UOp:
     capturing.append(recorder)
     try:
         for graph in recorder.graphs:
-            _schedule(graph)
+            function = replace_products(graph.src[0]) if SETTINGS.fast else graph.src[0]
+            _schedule(graph.replace(src=(function, *graph.src[1:])))
     finally:
         capturing.clear()
     linear = UOp(Ops.LINEAR, src=tuple(recorder.kernels))

@@ -118,6 +118,7 @@ TABLE = (
     Private("tinygrad.helpers.DEBUG", "tinygrad runs a step itself where it shall tell of each kernel"),
     Private("tinygrad.helpers.PROFILE", "the same"),
     Private("tinygrad.helpers.GlobalCounters", "counts kernels"),
+    Private("tinygrad.uop.ops.UOp.variable", "the number of a part", ("name", "min_val", "max_val", "dtype", "param")),
     Private("tinygrad.codegen.to_program_config", "settings that compiled code depends on"),
     Private("tinygrad.helpers.BEAM", "the same"),
     Private("tinygrad.uop.ops.CallInfo", "named in a graph, with a Python function that the code does not depend on"),

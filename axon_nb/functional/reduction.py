@@ -21,6 +21,10 @@ def slices(x: Tensor, axis: int, size: int, step: int, apart: int = 1) -> list[T
         [[1, 4], [2, 5]]
     """
     count = (x.shape[axis] - (size - 1) * apart - 1) // step + 1
+    if size == step and apart == 1:  # windows side by side: a reshape, whose gradient is a tenth of the work
+        whole = x.shrink((*(None,) * axis, (0, count * size), *(None,) * (x.ndim - axis - 1)))
+        parts = whole.reshape(*x.shape[:axis], count, size, *x.shape[axis + 1 :])
+        return [parts[(slice(None),) * (axis + 1) + (cell,)] for cell in range(size)]
     starts = (cell * apart for cell in range(size))
     return [x[(slice(None),) * axis + (slice(start, start + (count - 1) * step + 1, step),)] for start in starts]
 

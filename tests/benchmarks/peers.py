@@ -69,8 +69,7 @@ def ours_model(ax, model: str):
     if model == "resnet18":
         return ours_resnet18(ax, x)
     if model == "lstm":
-        _, (hidden, _) = x | ax.lstm(64)
-        return hidden | ax.dense(CLASSES, "softmax")
+        return x | ax.lstm(64, return_sequence=False) | ax.dense(CLASSES, "softmax")
     return ours_gpt(ax, x)
 
 
