@@ -16,6 +16,7 @@ from axon_nb.engine.lock import RUNTIME, exclusive
 from axon_nb.engine.program import Program
 from axon_nb.engine.random import generator, uniform, words
 from axon_nb.engine.settings import SETTINGS, Settings
+from axon_nb.engine.steps import compiled_kernels
 from axon_nb.engine.transfer import from_bytes, overwrite, settle, to_bytes, upload
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Program",
     "Settings",
     "as_device",
+    "compiled_kernels",
     "copied",
     "default_device",
     "devices",

@@ -63,6 +63,9 @@ TABLE = (
     Private("tinygrad.helpers._db_connection", "the cache connection, reopened for all threads"),
     Private("tinygrad.helpers.db_connection", "replaced: tinygrad's own opens it for one thread"),
     Private("tinygrad.helpers.CACHEDB", "where the cache is"),
+    # files of other programs, and costs
+    Private("tinygrad.llm.gguf.gguf_load", "reads GGUF files"),
+    Private("tinygrad.uop.ops.Ops.FUNCTION", "a function within a layer"),
     # recording
     Private("tinygrad.engine.jit.CapturedJit", "the recording"),
     Private("tinygrad.engine.jit.CapturedJit.__call__", "replays", ("input_uops", "var_vals")),
@@ -119,6 +122,7 @@ TABLE = (
     Private("tinygrad.helpers.PROFILE", "the same"),
     Private("tinygrad.helpers.GlobalCounters", "counts kernels"),
     Private("tinygrad.uop.ops.UOp.variable", "the number of a part", ("name", "min_val", "max_val", "dtype", "param")),
+    Private("tinygrad.codegen.to_program_cache", "counts compiled kernels"),
     Private("tinygrad.codegen.to_program_config", "settings that compiled code depends on"),
     Private("tinygrad.helpers.BEAM", "the same"),
     Private("tinygrad.uop.ops.CallInfo", "named in a graph, with a Python function that the code does not depend on"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 
+from tinygrad.codegen import to_program_cache
 from tinygrad.device import Buffer
 from tinygrad.engine.jit import CapturedJit
 from tinygrad.helpers import DEBUG, PROFILE, GlobalCounters, getenv
@@ -49,6 +50,11 @@ def make(
     if name is not None:
         store.save(name, plan_made, runner, {"label": label})
     return _Native(plan_made, outer, runner).run
+
+
+def compiled_kernels() -> int:
+    """Return how many kernels this process has compiled: what a person who waits can be told."""
+    return len(to_program_cache)
 
 
 def _outer(graphs: Sequence[UOp], inputs: list[UOp]) -> dict[UOp, int] | None:
@@ -102,4 +108,4 @@ def _replay(recorded: CapturedJit, inputs: list[UOp]) -> None:
     recorded(inputs, {})
 
 
-__all__ = ["make"]
+__all__ = ["compiled_kernels", "make"]

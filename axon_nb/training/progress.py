@@ -6,12 +6,17 @@ Knows nothing about models, nor about how a notebook shows a bar.
 from __future__ import annotations
 
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from axon_nb.engine import compiled_kernels
+
 _DELAY_S = 1.0  # a training that is over sooner needs no bar
+_COMPILING_S = 0.5  # a step that is compiled sooner needs no word
 _PAUSE_S = 0.2  # between two looks of the bar
 
 
@@ -81,6 +86,30 @@ class Progress:
         self._shown = now
         self._bar = self._bar or self._make(self._steps)
         self._bar.show(self._done, f"{self._text}{self._speed(now)}{self._rest(now)}")
+
+    @contextmanager
+    def compiling(self) -> Iterator[None]:
+        """Say in the bar that a step is being compiled, and how far it is, once that takes half a second."""
+        if self._make is None:
+            yield
+            return
+        over = threading.Event()
+        watcher = threading.Thread(target=self._watch, args=(over, self._make), daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watcher.join()
+
+    def _watch(self, over: threading.Event, make: Callable[[int | None], Bar]) -> None:
+        started, known = time.monotonic(), compiled_kernels()
+        wait = _COMPILING_S
+        while not over.wait(wait):
+            wait = _PAUSE_S
+            self._bar = self._bar or make(self._steps)
+            took = time.monotonic() - started
+            self._bar.show(self._done, f"compiling a step: {compiled_kernels() - known} kernels, {took:.0f} s")
 
     def tell(self, text: str) -> None:
         """Say how it goes: ``epoch 3/10, loss 0.21``."""

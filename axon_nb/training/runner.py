@@ -135,7 +135,8 @@ class Runner:
             tensors = stepper.load(batch)
             shapes = tuple(tensor.shape for tensor in tensors)
             if shapes not in self._seen:
-                stepper.prepare(tensors)
+                with self._progress.compiling():
+                    stepper.prepare(tensors)
                 self._seen.add(shapes)
             with uninterrupted():  # weights and counters belong together
                 stepper.train(tensors)

@@ -15,7 +15,9 @@ from children import compare
 BATCHES = {"mlp": (1, 64, 512), "cnn": (1, 64), "resnet18": (16,), "lstm": (32,), "gpt": (16,)}
 BY_HAND = ("mlp", "cnn")
 """The models that are also written in plain tinygrad."""
-COLUMNS = ("model", "batch", "step", "axon_nb ms", "torch ms", "ratio", "tinygrad ms", "ratio")
+COLUMNS = (
+    "model", "batch", "step", "axon_nb ms", "torch ms", "ratio", "of bests", "tinygrad ms", "ratio", "of bests",
+)  # fmt: skip
 
 
 def rows(models: list[str], batches: list[int] | None = None) -> Iterator[tuple[str, ...]]:
@@ -23,14 +25,15 @@ def rows(models: list[str], batches: list[int] | None = None) -> Iterator[tuple[
         for batch in batches or BATCHES[model]:
             for mode in ("training", "inference"):
                 peers = ["ours", "torch", *(["tinygrad"] if model in BY_HAND else [])]
-                found = {peer: step for peer, (_, step) in compare(peers, model, batch, mode).items()}
-                row = [model, str(batch), mode, f"{found['ours']:.2f}"]
+                found = compare(peers, model, batch, mode)
+                median, best = found["ours"]
+                row = [model, str(batch), mode, f"{median:.2f}"]
                 for peer in ("torch", "tinygrad"):
-                    known = peer in found
-                    row += [
-                        f"{found[peer]:.2f}" if known else "",
-                        f"{found['ours'] / found[peer]:.2f}" if known else "",
-                    ]
+                    if peer in found:
+                        other, its_best = found[peer]
+                        row += [f"{other:.2f}", f"{median / other:.2f}", f"{best / its_best:.2f}"]
+                    else:
+                        row += ["", "", ""]
                 yield tuple(row)
 
 
