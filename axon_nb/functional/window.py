@@ -31,12 +31,12 @@ def from_first(x: Tensor, channels: str) -> Tensor:
 
 
 def apart(x: Tensor) -> Tensor:
-    """Compute a tensor and its gradient by kernels of their own.
+    """Compute a tensor's gradient by a kernel of its own.
 
-    Fused with a window's own sum, what came before is computed again for each of its cells: a small network's training
-    step took twenty times as long, and four times as long to compile.
+    Fused with a window's own sum, it is computed again for each of its cells: a small network's training step took
+    twenty times as long, and four times as long to compile.
     """
-    return x.contiguous().contiguous_backward()
+    return x.contiguous_backward()
 
 
 def per_axis(size: Size, axes: int, what: str) -> tuple[int, ...]:
