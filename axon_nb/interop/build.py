@@ -400,7 +400,7 @@ class Builder:
             offset = len(xs)
             renamed = {name: str(offset + i) for i, name in enumerate(one.sources)}
             xs += one.sources.values()
-            return ("shapes", self._program(one, renamed))
+            return ("shapes", self.program(one, renamed))
         if isinstance(one, np.ndarray):
             consts = place in required_input_python_consts.get(at.op, ()) or (at.op == "Gather" and place == 1)
             if consts or one.size <= 1 or (at.op == "Scan" and "float" not in str(one.dtype)):
@@ -419,7 +419,8 @@ class Builder:
         problem = f"input {place} is a sequence, which is not supported"
         raise at.refuse(problem)
 
-    def _program(self, asked: Asked, renamed: Mapping[str, str]) -> str:
+    def program(self, asked: Asked, renamed: Mapping[str, str]) -> str:
+        """Store what works numbers out, with the tensors it asks under other names."""
         nodes = []
         for node in asked.nodes:
             copy = type(node)()

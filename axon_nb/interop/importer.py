@@ -13,7 +13,7 @@ from axon_nb.engine import RUNTIME
 from axon_nb.errors import unknown
 from axon_nb.graph import DTYPES, Model, Node, input, leaves
 from axon_nb.interop import recognise, recognise_shape, scan  # noqa: F401 - the modules fill the table
-from axon_nb.interop.build import SIZES, Builder, Tensor
+from axon_nb.interop.build import SIZES, Asked, Builder, Tensor
 from axon_nb.interop.optional import InteropError
 from axon_nb.interop.read import array_of, dtype_of, in_order, label, read_model, version_of
 from axon_nb.interop.shape_code import MOST
@@ -141,19 +141,26 @@ class _Import:
         value = self.builder.values.get(name)
         if isinstance(value, Tensor):
             return value.model
+        if isinstance(value, Asked):
+            sources = list(value.sources.values())
+            program = self.builder.program(value, {name: str(i) for i, name in enumerate(value.sources)})
+            model: Model = self._identity(("shapes", program))(*(one.model for one in sources))
+            return model
         if isinstance(value, np.ndarray) and value.size <= MOST:
-            if value.dtype == "float32":
-                made: Model = registry["constant"](value)
-                return made
-            given = (("constant", str(value.dtype), value.shape, tuple(value.ravel().tolist())),)
-            declaration: Any = registry["onnx_node"].declaration  # type: ignore[attr-defined]
-            return Model(Node(Op(declaration, declaration.bind((), {"op": "Identity", "inputs": given})), ()))
+            given = ("constant", str(value.dtype), value.shape, tuple(value.ravel().tolist()))
+            return Model(Node(self._identity(given), ()))
         problem = (
             f"nothing makes the output {name!r}"
             if value is None
             else f"the output {name!r} does not depend on an input"
         )
         raise InteropError(problem)
+
+    @staticmethod
+    def _identity(given: tuple[Any, ...]) -> Op:
+        """Make the layer that gives numbers which are known, or follow from shapes."""
+        declaration: Any = registry["onnx_node"].declaration  # type: ignore[attr-defined]
+        return Op(declaration, declaration.bind((), {"op": "Identity", "inputs": (given,)}))
 
     def _params(self, model: Model) -> Params:
         owners: dict[Any, Node] = {node.layer: node for node in reversed(model.nodes)}
