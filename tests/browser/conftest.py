@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -60,17 +61,23 @@ class Lab:
             self.page.keyboard.press("Control+b")
         return self.page
 
-    def run(self, index, *, wait=True, timeout=120_000):
+    def run(self, index, *, timeout=120_000):
         """Run a cell, and wait until it is done."""
         cell = self.page.locator(".jp-Notebook .jp-CodeCell").nth(index)
-        cell.locator(".cm-content").click()
-        self.page.keyboard.press("Control+Enter")
-        if wait:
-            prompt = cell.locator(".jp-InputPrompt")
-            self.page.wait_for_function(
-                "(one) => /\\[\\d+\\]/.test(one.textContent)", arg=prompt.element_handle(), timeout=timeout
-            )
-        return cell
+        prompt = cell.locator(".jp-InputPrompt")
+        before = prompt.text_content()
+        end, again = time.monotonic() + timeout / 1000, 0.0
+        while time.monotonic() < end:
+            now = prompt.text_content()
+            if now != before and re.search(r"\[\d+\]", now):
+                return cell
+            if now == before and time.monotonic() > again:  # a kernel that is only just there may miss the first
+                cell.locator(".cm-content").click()
+                self.page.keyboard.press("Control+Enter")
+                again = time.monotonic() + 10
+            self.page.wait_for_timeout(200)
+        msg = f"cell {index} is not done: {prompt.text_content()}"
+        raise TimeoutError(msg)
 
     def write(self, index, text):
         """Put other text into a cell."""
