@@ -135,7 +135,7 @@ def softmax(x: Tensor, axis: SomeAxes = -1) -> Tensor:
     """
     axes = some_axes(x, axis)
     result = x.softmax(axes)
-    return remember_logits(result, x, "softmax") if axes == (x.ndim - 1,) else result
+    return remember_logits(result, x, "softmax", axes[0]) if len(axes) == 1 else result
 
 
 @activation

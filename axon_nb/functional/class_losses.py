@@ -16,6 +16,7 @@ from axon_nb.errors import OptionError
 from axon_nb.functional.loss import (
     TINY,
     Reduction,
+    class_axis,
     log_odds,
     log_probabilities,
     loss,
@@ -71,7 +72,8 @@ def _or_one(weight: float | None) -> float:
 @loss(labels="classes")
 def categorical_cross_entropy(
     y_true: Tensor, y_pred: Tensor, *, from_logits: bool = False, sparse: bool | None = None,
-    class_weights: Sequence[float] | None = None, label_smoothing: float = 0.0, reduction: Reduction = "mean",
+    class_weights: Sequence[float] | None = None, label_smoothing: float = 0.0, axis: int | None = None,
+    reduction: Reduction = "mean",
 ) -> Tensor:  # fmt: skip
     """Compare probabilities of classes with the class that was true.
 
@@ -89,6 +91,8 @@ def categorical_cross_entropy(
         sparse: whether y_true holds class numbers; by default the shapes tell.
         class_weights: how much each class counts; a mean is divided by the sum of the weights of the true classes.
         label_smoothing: share of each label that is spread over all classes.
+        axis: where the output has the classes; by default the last axis, or axis 1 if only that fits class numbers, as
+            in an output (batch, classes, height, width) with labels (batch, height, width).
         reduction: over the samples.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html
@@ -99,10 +103,11 @@ def categorical_cross_entropy(
         >>> round(categorical_cross_entropy(Tensor([[0.0, 1.0]]), Tensor([[0.5, 0.5]])).item(), 4)
         0.6931
     """
-    true = one_hot_like(y_true, y_pred, sparse)
-    smooth = _smoothed(true, label_smoothing, int(y_pred.shape[-1]))
-    each = -(smooth * log_probabilities(y_pred, from_logits=from_logits)).sum(-1)
-    return reduce(each, reduction, None if class_weights is None else pick_weights(class_weights, true))
+    at = class_axis(y_true.shape, y_pred.shape, axis)
+    true = one_hot_like(y_true, y_pred, sparse, at)
+    smooth = _smoothed(true, label_smoothing, int(y_pred.shape[at]))
+    each = -(smooth * log_probabilities(y_pred, from_logits=from_logits, axis=at)).sum(at)
+    return reduce(each, reduction, None if class_weights is None else pick_weights(class_weights, true, at))
 
 
 @loss(labels="chances")
@@ -142,7 +147,7 @@ def focal(
 @loss(labels="classes")
 def categorical_focal(
     y_true: Tensor, y_pred: Tensor, *, gamma: float = 2.0, class_weights: Sequence[float] | None = None,
-    from_logits: bool = False, sparse: bool | None = None, reduction: Reduction = "mean",
+    from_logits: bool = False, sparse: bool | None = None, axis: int | None = None, reduction: Reduction = "mean",
 ) -> Tensor:  # fmt: skip
     """Compare probabilities of classes with the true one; the better a prediction is already, the less it counts.
 
@@ -159,6 +164,8 @@ def categorical_focal(
         class_weights: how much each class counts; a mean is divided by the sum of the weights of the true classes.
         from_logits: whether ``y_pred`` did not go through a softmax yet.
         sparse: whether y_true holds class numbers; by default the shapes tell.
+        axis: where the output has the classes; by default the last axis, or axis 1 if only that fits class numbers, as
+            in an output (batch, classes, height, width) with labels (batch, height, width).
         reduction: over the samples.
 
     Source: Lin and others 2017, https://arxiv.org/abs/1708.02002
@@ -167,18 +174,19 @@ def categorical_focal(
         >>> round(categorical_focal(Tensor([1]), Tensor([[0.5, 0.5]])).item(), 4)
         0.1733
     """
-    true = one_hot_like(y_true, y_pred, sparse)
-    log_p = log_probabilities(y_pred, from_logits=from_logits)
+    at = class_axis(y_true.shape, y_pred.shape, axis)
+    true = one_hot_like(y_true, y_pred, sparse, at)
+    log_p = log_probabilities(y_pred, from_logits=from_logits, axis=at)
     rest = (1 - log_p.exp()).clip(TINY, 1)  # a power of 0 would have no gradient
-    each = -(true * log_p * (gamma * rest.log()).exp()).sum(-1)
-    return reduce(each, reduction, None if class_weights is None else pick_weights(class_weights, true))
+    each = -(true * log_p * (gamma * rest.log()).exp()).sum(at)
+    return reduce(each, reduction, None if class_weights is None else pick_weights(class_weights, true, at))
 
 
 @loss(labels="classes")
-def kl_divergence(y_true: Tensor, y_pred: Tensor, *, reduction: Reduction = "mean") -> Tensor:
-    """Sum y_true * log(y_true / y_pred) over the last axis: how far one distribution is from another.
+def kl_divergence(y_true: Tensor, y_pred: Tensor, *, axis: int | None = None, reduction: Reduction = "mean") -> Tensor:
+    """Sum y_true * log(y_true / y_pred) over the classes: how far one distribution is from another.
 
-    From Axon it departs in that the reduction is "mean" by default.
+    From Axon it departs in that the reduction is "mean" by default. ``axis`` is that of categorical_cross_entropy.
 
     Shapes:
         y_true, y_pred (batch, ..., classes) -> () or (batch, ...); y_true may hold class numbers (batch, ...)
@@ -189,15 +197,19 @@ def kl_divergence(y_true: Tensor, y_pred: Tensor, *, reduction: Reduction = "mea
         >>> round(kl_divergence(Tensor([[0.0, 1.0]]), Tensor([[0.6, 0.4]])).item(), 4)
         0.9163
     """
-    true = one_hot_like(y_true, y_pred)
-    return reduce((true * (true.clip(TINY, 1).log() - log_probabilities(y_pred))).sum(-1), reduction)
+    at = class_axis(y_true.shape, y_pred.shape, axis)
+    true = one_hot_like(y_true, y_pred, axis=at)
+    return reduce((true * (true.clip(TINY, 1).log() - log_probabilities(y_pred, axis=at))).sum(at), reduction)
 
 
 @loss(labels="classes")
-def categorical_hinge(y_true: Tensor, y_pred: Tensor, *, reduction: Reduction = "mean") -> Tensor:
+def categorical_hinge(
+    y_true: Tensor, y_pred: Tensor, *, axis: int | None = None, reduction: Reduction = "mean"
+) -> Tensor:
     """Take max(0, 1 + the largest output of a wrong class - the output of the right one).
 
-    From Axon it departs in that the reduction is "mean" by default, and that labels may be class numbers.
+    From Axon it departs in that the reduction is "mean" by default, and that labels may be class numbers. ``axis`` is
+    that of categorical_cross_entropy.
 
     Shapes:
         y_true (batch, ...) of class numbers, or (batch, ..., classes) one-hot; y_pred (batch, ..., classes)
@@ -209,9 +221,10 @@ def categorical_hinge(y_true: Tensor, y_pred: Tensor, *, reduction: Reduction = 
         >>> categorical_hinge(Tensor([0]), Tensor([[0.5, 0.75, 0.25]])).item()
         1.25
     """
-    true, pred = one_hot_like(y_true, y_pred), wide(y_pred)
-    wrong = ((1 - true) * pred).max(-1)
-    return reduce((1 - (true * pred).sum(-1) + wrong).relu(), reduction)
+    at = class_axis(y_true.shape, y_pred.shape, axis)
+    true, pred = one_hot_like(y_true, y_pred, axis=at), wide(y_pred)
+    wrong = ((1 - true) * pred).max(at)
+    return reduce((1 - (true * pred).sum(at) + wrong).relu(), reduction)
 
 
 def _smoothed(true: Tensor, smoothing: float, choices: int) -> Tensor:
@@ -221,8 +234,10 @@ def _smoothed(true: Tensor, smoothing: float, choices: int) -> Tensor:
     return true * (1 - smoothing) + smoothing / choices if smoothing else true
 
 
-def apply_label_smoothing(y_true: Tensor, y_pred: Tensor, *, smoothing: float = 0.1) -> Tensor:
+def apply_label_smoothing(y_true: Tensor, y_pred: Tensor, *, smoothing: float = 0.1, axis: int | None = None) -> Tensor:
     """Take a share of each label and spread it over all classes, so that a model is never asked to be certain.
+
+    ``axis`` is that of categorical_cross_entropy.
 
     Shapes:
         y_true (batch, ...) of class numbers, or (batch, ..., classes); y_pred (batch, ..., classes)
@@ -234,7 +249,8 @@ def apply_label_smoothing(y_true: Tensor, y_pred: Tensor, *, smoothing: float = 
         >>> [round(v, 2) for v in apply_label_smoothing(Tensor([[0.0, 1.0]]), Tensor.zeros(1, 2))[0].tolist()]
         [0.05, 0.95]
     """
-    return _smoothed(one_hot_like(y_true, y_pred), smoothing, int(y_pred.shape[-1]))
+    at = class_axis(y_true.shape, y_pred.shape, axis)
+    return _smoothed(one_hot_like(y_true, y_pred, axis=at), smoothing, int(y_pred.shape[at]))
 
 
 def label_smoothing(loss: Callable[..., Tensor], *, smoothing: float = 0.1) -> Callable[..., Tensor]:
@@ -248,6 +264,9 @@ def label_smoothing(loss: Callable[..., Tensor], *, smoothing: float = 0.1) -> C
 
     @functools.wraps(loss)
     def smooth(y_true: Tensor, y_pred: Tensor, **options: Any) -> Tensor:
-        return loss(apply_label_smoothing(y_true, y_pred, smoothing=smoothing), y_pred, **options)
+        at = class_axis(y_true.shape, y_pred.shape, options.get("axis"))
+        if at != y_pred.ndim - 1:
+            options["axis"] = at  # the labels have the output's shape from here on, which no longer tells
+        return loss(apply_label_smoothing(y_true, y_pred, smoothing=smoothing, axis=at), y_pred, **options)
 
     return smooth

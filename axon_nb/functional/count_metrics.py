@@ -15,12 +15,12 @@ from axon_nb.functional.metric import TINY, count, metric, yes_where
 Average = Literal["micro", "macro", "none"]
 
 
-def _counted(y_true: Tensor, y_pred: Tensor, threshold: float | None, average: Average) -> Tensor:
+def _counted(y_true: Tensor, y_pred: Tensor, threshold: float | None, average: Average, axis: int | None) -> Tensor:
     """Count, for each sample, right yes, wrong yes, wrong no and right no: (batch, 4), or (batch, 4, outputs)."""
     if average not in ("micro", "macro", "none"):
         problem = "average is 'micro', 'macro' or 'none'"
         raise OptionError(problem, got=repr(average))
-    true, said = yes_where(y_true, y_pred, threshold)
+    true, said = yes_where(y_true, y_pred, threshold, axis)
     kinds = Tensor.stack(true & said, true.logical_not() & said, true & said.logical_not(), (true | said).logical_not())
     counts = kinds.cast("float32").sum(2).transpose(0, 1)
     return counts.sum(-1) if average == "micro" else counts
@@ -48,7 +48,10 @@ def _f1(sums: Any, average: Average) -> Any:
 
 
 @metric(finish=_precision)
-def precision(y_true: Tensor, y_pred: Tensor, *, threshold: float | None = 0.5, average: Average = "micro") -> Tensor:
+def precision(
+    y_true: Tensor, y_pred: Tensor, *, threshold: float | None = 0.5, average: Average = "micro",
+    axis: int | None = None,
+) -> Tensor:  # fmt: skip
     """Give the share of right answers among those that were "yes": 0 where there was none.
 
     From Axon it departs in that it is pooled over the epoch, and that labels may be class numbers.
@@ -61,6 +64,7 @@ def precision(y_true: Tensor, y_pred: Tensor, *, threshold: float | None = 0.5, 
         y_pred: probabilities.
         threshold: "yes" is what is above it; ``None``: the largest output of a row.
         average: "micro" counts all outputs together, "macro" takes the mean over the outputs, "none" tells them apart.
+        axis: where the outputs are; by default the last axis, or axis 1 if only that fits class numbers.
 
     Source: https://en.wikipedia.org/wiki/Precision_and_recall
 
@@ -68,11 +72,14 @@ def precision(y_true: Tensor, y_pred: Tensor, *, threshold: float | None = 0.5, 
         >>> precision(Tensor([0, 1, 1]), Tensor([0.9, 0.8, 0.2])).item()
         0.5
     """
-    return _counted(y_true, y_pred, threshold, average)
+    return _counted(y_true, y_pred, threshold, average, axis)
 
 
 @metric(finish=_recall)
-def recall(y_true: Tensor, y_pred: Tensor, *, threshold: float | None = 0.5, average: Average = "micro") -> Tensor:
+def recall(
+    y_true: Tensor, y_pred: Tensor, *, threshold: float | None = 0.5, average: Average = "micro",
+    axis: int | None = None,
+) -> Tensor:  # fmt: skip
     """Give the share of "yes" that was found: 0 where there is none. Options are those of precision.
 
     From Axon it departs in that it is pooled over the epoch, and that labels may be class numbers.
@@ -86,11 +93,14 @@ def recall(y_true: Tensor, y_pred: Tensor, *, threshold: float | None = 0.5, ave
         >>> recall(Tensor([0, 1, 1]), Tensor([0.9, 0.8, 0.2])).item()
         0.5
     """
-    return _counted(y_true, y_pred, threshold, average)
+    return _counted(y_true, y_pred, threshold, average, axis)
 
 
 @metric(finish=_recall)
-def sensitivity(y_true: Tensor, y_pred: Tensor, *, threshold: float | None = 0.5, average: Average = "micro") -> Tensor:
+def sensitivity(
+    y_true: Tensor, y_pred: Tensor, *, threshold: float | None = 0.5, average: Average = "micro",
+    axis: int | None = None,
+) -> Tensor:  # fmt: skip
     """Give the share of "yes" that was found: another name for recall.
 
     From Axon it departs in that it is pooled over the epoch, and that labels may be class numbers.
@@ -104,11 +114,14 @@ def sensitivity(y_true: Tensor, y_pred: Tensor, *, threshold: float | None = 0.5
         >>> sensitivity(Tensor([0, 1, 1]), Tensor([0.9, 0.8, 0.2])).item()
         0.5
     """
-    return _counted(y_true, y_pred, threshold, average)
+    return _counted(y_true, y_pred, threshold, average, axis)
 
 
 @metric(finish=_specificity)
-def specificity(y_true: Tensor, y_pred: Tensor, *, threshold: float | None = 0.5, average: Average = "micro") -> Tensor:
+def specificity(
+    y_true: Tensor, y_pred: Tensor, *, threshold: float | None = 0.5, average: Average = "micro",
+    axis: int | None = None,
+) -> Tensor:  # fmt: skip
     """Give the share of "no" that was found: 0 where there is none. Options are those of precision.
 
     From Axon it departs in that it is pooled over the epoch, and that labels may be class numbers.
@@ -122,11 +135,14 @@ def specificity(y_true: Tensor, y_pred: Tensor, *, threshold: float | None = 0.5
         >>> specificity(Tensor([0, 0, 1]), Tensor([0.9, 0.2, 0.8])).item()
         0.5
     """
-    return _counted(y_true, y_pred, threshold, average)
+    return _counted(y_true, y_pred, threshold, average, axis)
 
 
 @metric(finish=_f1)
-def f1(y_true: Tensor, y_pred: Tensor, *, threshold: float | None = 0.5, average: Average = "micro") -> Tensor:
+def f1(
+    y_true: Tensor, y_pred: Tensor, *, threshold: float | None = 0.5, average: Average = "micro",
+    axis: int | None = None,
+) -> Tensor:  # fmt: skip
     """Give the harmonic mean of precision and recall. Options are those of precision.
 
     Axon has none.
@@ -140,11 +156,11 @@ def f1(y_true: Tensor, y_pred: Tensor, *, threshold: float | None = 0.5, average
         >>> f1(Tensor([0, 1, 1]), Tensor([0.9, 0.8, 0.2])).item()
         0.5
     """
-    return _counted(y_true, y_pred, threshold, average)
+    return _counted(y_true, y_pred, threshold, average, axis)
 
 
 @metric(finish=count)
-def true_positives(y_true: Tensor, y_pred: Tensor, *, threshold: float | None = 0.5) -> Tensor:
+def true_positives(y_true: Tensor, y_pred: Tensor, *, threshold: float | None = 0.5, axis: int | None = None) -> Tensor:
     """Count the "yes" that was said to be "yes".
 
     Shapes:
@@ -156,11 +172,13 @@ def true_positives(y_true: Tensor, y_pred: Tensor, *, threshold: float | None = 
         >>> true_positives(Tensor([0, 1, 1]), Tensor([0.9, 0.8, 0.2])).item()
         1
     """
-    return _counted(y_true, y_pred, threshold, "micro")[:, 0]
+    return _counted(y_true, y_pred, threshold, "micro", axis)[:, 0]
 
 
 @metric(finish=count)
-def false_positives(y_true: Tensor, y_pred: Tensor, *, threshold: float | None = 0.5) -> Tensor:
+def false_positives(
+    y_true: Tensor, y_pred: Tensor, *, threshold: float | None = 0.5, axis: int | None = None
+) -> Tensor:
     """Count the "no" that was said to be "yes".
 
     Shapes:
@@ -172,11 +190,13 @@ def false_positives(y_true: Tensor, y_pred: Tensor, *, threshold: float | None =
         >>> false_positives(Tensor([0, 0, 1]), Tensor([0.9, 0.8, 0.2])).item()
         2
     """
-    return _counted(y_true, y_pred, threshold, "micro")[:, 1]
+    return _counted(y_true, y_pred, threshold, "micro", axis)[:, 1]
 
 
 @metric(finish=count)
-def false_negatives(y_true: Tensor, y_pred: Tensor, *, threshold: float | None = 0.5) -> Tensor:
+def false_negatives(
+    y_true: Tensor, y_pred: Tensor, *, threshold: float | None = 0.5, axis: int | None = None
+) -> Tensor:
     """Count the "yes" that was said to be "no".
 
     Shapes:
@@ -188,11 +208,11 @@ def false_negatives(y_true: Tensor, y_pred: Tensor, *, threshold: float | None =
         >>> false_negatives(Tensor([0, 1, 1]), Tensor([0.9, 0.8, 0.2])).item()
         1
     """
-    return _counted(y_true, y_pred, threshold, "micro")[:, 2]
+    return _counted(y_true, y_pred, threshold, "micro", axis)[:, 2]
 
 
 @metric(finish=count)
-def true_negatives(y_true: Tensor, y_pred: Tensor, *, threshold: float | None = 0.5) -> Tensor:
+def true_negatives(y_true: Tensor, y_pred: Tensor, *, threshold: float | None = 0.5, axis: int | None = None) -> Tensor:
     """Count the "no" that was said to be "no".
 
     Shapes:
@@ -204,4 +224,4 @@ def true_negatives(y_true: Tensor, y_pred: Tensor, *, threshold: float | None = 
         >>> true_negatives(Tensor([0, 0, 1]), Tensor([0.9, 0.2, 0.2])).item()
         1
     """
-    return _counted(y_true, y_pred, threshold, "micro")[:, 3]
+    return _counted(y_true, y_pred, threshold, "micro", axis)[:, 3]

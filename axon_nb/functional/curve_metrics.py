@@ -13,7 +13,7 @@ from tinygrad import Tensor
 from axon_nb.functional.count_metrics import Average
 from axon_nb.functional.logits import logits_of
 from axon_nb.functional.loss import wide
-from axon_nb.functional.metric import TINY, like, metric, yes_where
+from axon_nb.functional.metric import TINY, like, metric, outputs_last, yes_where
 from axon_nb.lazy import numpy as np
 
 _BINS = 512
@@ -37,7 +37,9 @@ def _where(known: Any, value: Any) -> Any:
 
 
 @metric(finish=_area)
-def auc(y_true: Tensor, y_pred: Tensor, *, from_logits: bool = False, average: Average = "macro") -> Tensor:
+def auc(
+    y_true: Tensor, y_pred: Tensor, *, from_logits: bool = False, average: Average = "macro", axis: int | None = None
+) -> Tensor:
     """Give the area under the receiver operating characteristic: how often a "yes" is put above a "no".
 
     It is counted in 512 bins, which are narrow near 0 and 1, so that it can be pooled; the error is below 0.001 unless
@@ -51,6 +53,7 @@ def auc(y_true: Tensor, y_pred: Tensor, *, from_logits: bool = False, average: A
         y_pred: probabilities.
         from_logits: whether ``y_pred`` did not go through a sigmoid yet.
         average: "micro" counts all outputs together, "macro" takes the mean over the outputs, "none" tells them apart.
+        axis: where the outputs are; by default the last axis, or axis 1 if only that fits class numbers.
 
     Source: https://en.wikipedia.org/wiki/Receiver_operating_characteristic
 
@@ -58,8 +61,9 @@ def auc(y_true: Tensor, y_pred: Tensor, *, from_logits: bool = False, average: A
         >>> auc(Tensor([0, 0, 1, 1]), Tensor([0.1, 0.4, 0.35, 0.8])).item()
         0.75
     """
-    yes, _ = yes_where(y_true, y_pred, 0.5)
-    bins = _bins(y_pred, from_logits=from_logits).reshape(*yes.shape, 1) == Tensor.arange(_BINS)
+    yes, _ = yes_where(y_true, y_pred, 0.5, axis)
+    _, places = outputs_last(y_true, _bins(y_pred, from_logits=from_logits), axis)
+    bins = places.reshape(*yes.shape, 1) == Tensor.arange(_BINS)
     if average == "micro":
         yes, bins = yes.reshape(yes.shape[0], -1, 1), bins.reshape(yes.shape[0], -1, 1, _BINS)
     sides = Tensor.stack(yes.logical_not(), yes, dim=-1).unsqueeze(-1) & bins.unsqueeze(-2)

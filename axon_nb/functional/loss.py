@@ -143,13 +143,54 @@ def matched(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
     return wide(y_true), wide(y_pred)
 
 
-def one_hot_like(y_true: Tensor, y_pred: Tensor, sparse: bool | None = None) -> Tensor:
+def class_axis(true: Sequence[Any], pred: Sequence[Any], axis: int | None = None) -> int:
+    """Tell which axis of an output holds the classes, from the front.
+
+    It is the last, unless the labels are class numbers that fit only without axis 1: then the output is channels-first,
+    such as labels (batch, height, width) and an output (batch, classes, height, width), which is PyTorch's rule.
+
+    Args:
+        true: shape of the labels.
+        pred: shape of the output.
+        axis: the axis, where somebody said it.
+
+    Raises:
+        OptionError: the output has no such axis.
+
+    Example:
+        >>> class_axis((2, 8, 8), (2, 8, 8, 5)), class_axis((2, 8, 8), (2, 5, 8, 8)), class_axis((2, 8), (2, 8, 8))
+        (3, 1, 2)
+    """
+    if axis is not None:
+        if not -len(pred) <= axis < len(pred):
+            problem = f"the output has no axis {axis} for the classes"
+            raise OptionError(problem, got=f"output {tuple(pred)}", fix=f"an axis from {-len(pred)} to {len(pred) - 1}")
+        return axis % len(pred)
+    last = max(len(pred) - 1, 0)
+    others = len(pred) > 2 and not fits_class_numbers(true, pred, last) and fits_class_numbers(true, pred, 1)
+    yes_or_no = len(pred) > 3 and tuple(true) == tuple(pred) and pred[1] == 1 != pred[last]
+    return 1 if others or yes_or_no else last
+
+
+def fits_class_numbers(true: Sequence[Any], pred: Sequence[Any], axis: int) -> bool:
+    """Tell whether labels of a shape are class numbers for an output: it without that axis, or with a size of 1 there.
+
+    Example:
+        >>> fits_class_numbers((2, 8), (2, 5, 8), 1), fits_class_numbers((2, 1, 8), (2, 5, 8), 1)
+        (True, True)
+    """
+    before, after = tuple(pred[:axis]), tuple(pred[axis + 1 :])
+    return tuple(true) in (before + after, (*before, 1, *after))
+
+
+def one_hot_like(y_true: Tensor, y_pred: Tensor, sparse: bool | None = None, axis: int | None = None) -> Tensor:
     """Turn class numbers into rows with a one, as wide as the output; leave rows as they are.
 
     Args:
         y_true: class numbers (batch, ...) or (batch, ..., 1), or rows (batch, ..., classes).
         y_pred: what they are compared with: (batch, ..., classes).
         sparse: whether they are class numbers; ``None`` goes by the shapes.
+        axis: where the output has the classes; ``None`` goes by the shapes: see `class_axis`.
 
     Raises:
         DataError: the labels are neither.
@@ -160,22 +201,33 @@ def one_hot_like(y_true: Tensor, y_pred: Tensor, sparse: bool | None = None) -> 
     """
     if y_true.shape == y_pred.shape and not sparse:
         return wide(y_true)
-    if sparse is False or y_true.shape not in (y_pred.shape[:-1], (*y_pred.shape[:-1], 1)):
+    at = class_axis(y_true.shape, y_pred.shape, axis)
+    if sparse is False or not fits_class_numbers(y_true.shape, y_pred.shape, at):
         problem = "the labels fit neither as class numbers nor as one-hot rows"
         raise DataError(problem, got=f"labels {tuple(y_true.shape)}, output {tuple(y_pred.shape)}")
-    numbers = y_true.reshape(*y_pred.shape[:-1], 1)
-    return (numbers == Tensor.arange(int(y_pred.shape[-1]), dtype=numbers.dtype)).cast(wide(y_pred).dtype)
+    numbers = y_true.reshape(*y_pred.shape[:at], 1, *y_pred.shape[at + 1 :])
+    return (numbers == classes_along(y_pred, at).cast(numbers.dtype)).cast(wide(y_pred).dtype)
 
 
-def log_probabilities(y_pred: Tensor, *, from_logits: bool = False) -> Tensor:
-    """Take the logarithm of probabilities of classes (last axis), by their logits where these are known.
+def classes_along(y_pred: Tensor, axis: int) -> Tensor:
+    """Number the classes along an axis of an output.
+
+    Example:
+        >>> classes_along(Tensor.zeros(2, 3, 4), 1).shape
+        (3, 1)
+    """
+    return Tensor.arange(int(y_pred.shape[axis])).reshape(-1, *(1 for _ in y_pred.shape[axis + 1 :]))
+
+
+def log_probabilities(y_pred: Tensor, *, from_logits: bool = False, axis: int = -1) -> Tensor:
+    """Take the logarithm of probabilities of classes along an axis, by their logits where these are known.
 
     Example:
         >>> log_probabilities(Tensor([[0.0, 1000.0]]), from_logits=True).tolist()
         [[-1000.0, 0.0]]
     """
-    logits = _logits(y_pred, "softmax", from_logits=from_logits)
-    return wide(y_pred).clip(TINY, 1).log() if logits is None else wide(logits).log_softmax(-1)
+    logits = _logits(y_pred, "softmax", from_logits=from_logits, axis=axis)
+    return wide(y_pred).clip(TINY, 1).log() if logits is None else wide(logits).log_softmax(axis)
 
 
 def log_odds(y_pred: Tensor, *, from_logits: bool = False) -> tuple[Tensor, Tensor]:
@@ -192,14 +244,14 @@ def log_odds(y_pred: Tensor, *, from_logits: bool = False) -> tuple[Tensor, Tens
     return p.log(), (1 - p).log()
 
 
-def _logits(y_pred: Tensor, kind: Kind, *, from_logits: bool) -> Tensor | None:
-    known = logits_of(y_pred, kind)
+def _logits(y_pred: Tensor, kind: Kind, *, from_logits: bool, axis: int = -1) -> Tensor | None:
+    known = logits_of(y_pred, kind, axis)
     if from_logits and known is not None:
         warnings.warn(f"from_logits=True, and the output went through a {kind} already", stacklevel=4)
     return y_pred if from_logits else known
 
 
-def pick_weights(weights: Sequence[float], one_hot: Tensor) -> Tensor:
+def pick_weights(weights: Sequence[float], one_hot: Tensor, axis: int = -1) -> Tensor:
     """Pick the weight of each sample's class.
 
     Raises:
@@ -209,11 +261,11 @@ def pick_weights(weights: Sequence[float], one_hot: Tensor) -> Tensor:
         >>> [round(w, 1) for w in pick_weights([0.5, 2.0, 1.0], Tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])).tolist()]
         [2.0, 1.0]
     """
-    classes = int(one_hot.shape[-1])
+    classes = int(one_hot.shape[axis])
     if len(weights) != classes:
         problem = f"class_weights needs a weight for each of the {classes} classes"
         raise OptionError(problem, got=f"{len(weights)} weights")
-    return (one_hot * _row(list(weights), Tensor.arange(classes))).sum(-1)
+    return (one_hot * _row(list(weights), classes_along(one_hot, axis % one_hot.ndim))).sum(axis)
 
 
 def _row(values: list[float], numbers: Tensor, first: int = 0) -> Tensor:

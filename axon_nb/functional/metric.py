@@ -16,7 +16,7 @@ from typing import Any, TypeVar, overload
 from tinygrad import Tensor
 
 from axon_nb.errors import DataError, TrainingError, brief
-from axon_nb.functional.loss import configurable, losses, one_hot_like
+from axon_nb.functional.loss import class_axis, configurable, losses, one_hot_like
 from axon_nb.lazy import numpy as np
 from axon_nb.registry import Registry
 
@@ -183,6 +183,25 @@ def base_of(function: Any) -> Any:
     return found
 
 
+def option_of(function: Any, name: str) -> Any:
+    """Find an option that was given with a loss or metric: ``losses.huber(delta=2.0)``; ``None`` if it was not.
+
+    Example:
+        >>> from axon_nb.functional.losses import huber, label_smoothing
+        >>> option_of(huber(delta=2.0), "delta"), option_of(label_smoothing(huber), "delta")
+        (2.0, None)
+    """
+    found = function
+    while found is not None:
+        if isinstance(found, functools.partial):
+            if name in found.keywords:
+                return found.keywords[name]
+            found = found.func
+        else:
+            found = getattr(found, "__wrapped__", None)
+    return None
+
+
 def knows_samples(function: Any) -> bool:
     """Tell whether it is known of a loss that each sample's number depends on that sample only."""
     return getattr(base_of(function), "by_sample", False)
@@ -244,19 +263,42 @@ def like(y_true: Tensor, y_pred: Tensor) -> Tensor:
     return y_true.reshape(y_pred.shape)
 
 
-def yes_where(y_true: Tensor, y_pred: Tensor, threshold: float | None) -> tuple[Tensor, Tensor]:
+def outputs_last(y_true: Tensor, y_pred: Tensor, axis: int | None) -> tuple[Tensor, Tensor]:
+    """Move the axis of the outputs, or classes, to the end: of the labels too where they have it.
+
+    Example:
+        >>> true, pred = outputs_last(Tensor.zeros(2, 8, 9), Tensor.zeros(2, 5, 8, 9), None)
+        >>> true.shape, pred.shape
+        ((2, 8, 9), (2, 8, 9, 5))
+    """
+    at = class_axis(y_true.shape, y_pred.shape, axis)
+    if y_true.ndim == y_pred.ndim:
+        y_true = _moved(y_true, at)
+    return y_true, _moved(y_pred, at)
+
+
+def _moved(x: Tensor, axis: int) -> Tensor:
+    rest = [one for one in range(x.ndim) if one != axis]
+    return x if axis >= x.ndim - 1 else x.permute(*rest, axis)
+
+
+def yes_where(
+    y_true: Tensor, y_pred: Tensor, threshold: float | None, axis: int | None = None
+) -> tuple[Tensor, Tensor]:
     """Tell where the answer is yes and where it was said to be: (batch, places, outputs).
 
     Args:
         y_true: 0 or 1 for each output, or class numbers.
         y_pred: the output.
         threshold: yes is what is above it; ``None``: the largest output of a row.
+        axis: where the outputs are; ``None``: the last, or axis 1 if only that fits class numbers.
 
     Example:
         >>> yes, said = yes_where(Tensor([1]), Tensor([[0.2, 0.3]]), None)
         >>> yes.tolist(), said.tolist()
         ([[[False, True]]], [[[False, True]]])
     """
+    y_true, y_pred = outputs_last(y_true, y_pred, axis)
     columns = 1 if y_pred.ndim == 1 else int(y_pred.shape[-1])
     pred = y_pred.reshape(y_pred.shape[0], -1, columns)
     if columns > 1 and y_true.shape != y_pred.shape:

@@ -17,8 +17,9 @@ from tinygrad import Tensor
 
 from axon_nb.declaration import name_of
 from axon_nb.errors import OptionError, brief
+from axon_nb.functional.loss import class_axis
 from axon_nb.functional.losses import losses
-from axon_nb.functional.metric import Metric, as_metric, as_tensor, base_of, for_each, knows_samples
+from axon_nb.functional.metric import Metric, as_metric, as_tensor, base_of, for_each, knows_samples, option_of
 from axon_nb.functional.metrics import metrics as known_metrics
 from axon_nb.lazy import numpy as np
 
@@ -37,6 +38,11 @@ class Goal:
     """How much the samples of a class count; 1 for a class that is not named."""
     per_sample: bool = True
     """Whether loss and metrics give one number per sample, so that padded samples can be left out."""
+
+    @property
+    def axis(self) -> int | None:
+        """Where the output has the classes, if the loss was given that."""
+        return option_of(self.loss, "axis") if getattr(base_of(self.loss), "labels", "") == "classes" else None
 
     @property
     def pooled(self) -> dict[str, Metric]:
@@ -69,13 +75,14 @@ class Goal:
         return each.reshape(each.shape[0], -1).mean(1)
 
     def _weights(self, each: Tensor, y_true: Tensor, y_pred: Tensor, counted: Tensor | None) -> Tensor:
-        if each.shape != y_pred.shape[:-1]:
+        axis = class_axis(y_true.shape, y_pred.shape, self.axis)
+        if each.shape != (*y_pred.shape[:axis], *y_pred.shape[axis + 1 :]):
             problem = "class_weights need a loss that gives one number per sample"
             raise OptionError(problem, got=f"loss {each.shape} for an output {y_pred.shape}")
         if y_true.shape == each.shape:
             classes = y_true
         else:
-            classes = y_true.argmax(-1) if y_true.shape[-1] > 1 else y_true.squeeze(-1)
+            classes = y_true.argmax(axis) if y_true.shape[axis] > 1 else y_true.squeeze(axis)
         picked = Tensor.ones_like(each)
         for number, weight in (self.class_weights or {}).items():
             picked = (classes == number).where(weight, picked)

@@ -5,10 +5,12 @@ Knows nothing about the loop.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from axon_nb.data import as_numbers, check_finite
 from axon_nb.errors import DataError
+from axon_nb.functional.loss import class_axis, fits_class_numbers
 from axon_nb.functional.losses import losses
 from axon_nb.lazy import numpy as np
 from axon_nb.shapes import show
@@ -16,7 +18,9 @@ from axon_nb.shapes import show
 _CLASSES = "categorical_cross_entropy"
 
 
-def prepare_labels(y: Any, samples: int, output: tuple[int, ...], loss: str, layer: str) -> np.ndarray:
+def prepare_labels(
+    y: Any, samples: int, output: tuple[int, ...], loss: str, layer: str, axis: int | None = None
+) -> np.ndarray:
     """Check labels and bring them into the form the loss takes.
 
     Args:
@@ -25,6 +29,7 @@ def prepare_labels(y: Any, samples: int, output: tuple[int, ...], loss: str, lay
         output: the model's output shape for that many samples.
         loss: name of the loss.
         layer: the output layer, for messages.
+        axis: where the output has the classes, if that was said.
 
     Raises:
         DataError: they don't fit; says what would.
@@ -36,10 +41,11 @@ def prepare_labels(y: Any, samples: int, output: tuple[int, ...], loss: str, lay
     array = check_labels(y, samples)
     kind = getattr(losses[loss], "labels", "numbers")
     if kind == "classes":
-        return _classes(array, output, loss, layer)
+        return _classes(array, output, loss, layer, axis)
     if kind in ("groups", "sequences"):
         return _whole_numbers(array, kind, output, loss)
-    if array.shape == output[:-1] and output[-1] == 1:
+    at = class_axis(array.shape, output, axis) if output else 0
+    if output and output[at] == 1 and fits_class_numbers(array.shape, output, at):
         array = array.reshape(output)
     if array.shape != output:
         problem = f"the labels do not fit the output of {layer}"
@@ -84,17 +90,23 @@ def check_labels(y: Any, samples: int) -> np.ndarray:
     return array.astype(np.float32) if array.dtype.kind == "f" else array
 
 
-def _classes(array: np.ndarray, output: tuple[int, ...], loss: str, layer: str) -> np.ndarray:
-    if array.shape == (*output[:-1], 1):
-        array = array.reshape(output[:-1])
-    if array.shape == output and len(output) > 1 and output[-1] > 1:
+def _classes(array: np.ndarray, output: tuple[int, ...], loss: str, layer: str, axis: int | None) -> np.ndarray:
+    at = class_axis(array.shape, output, axis)
+    classes, numbers = output[at], (*output[:at], *output[at + 1 :])
+    if array.shape == output and len(output) > 1 and classes > 1:
+        _check_rows(array, at, loss, chosen=axis is not None)
         return array.astype(np.float32)
-    if array.shape != output[:-1]:
+    if not fits_class_numbers(array.shape, output, at):
         problem = f"the labels do not fit the output of {layer}"
         got = f"labels {show(array.shape)}, output {show(output)}"
-        fix = (f"class numbers {show(output[:-1])}, or one-hot rows {show(output)}", *_class_fix(array, output))
+        fix = (f"class numbers {show(numbers)}, or one-hot rows {show(output)}", *_class_fix(array, output))
         raise DataError(problem, got=got, fix=fix)
-    if output[-1] == 1:
+    if axis is None and at != 1 and len(output) > 2 and fits_class_numbers(array.shape, output, 1):
+        text = f"the labels {show(array.shape)} fit the output {show(output)} of {layer} with the classes on its last"
+        text = f"{text} axis, which is taken, and on axis 1: losses.{loss}(axis=1) or axis=-1 says which"
+        warnings.warn(text, stacklevel=2)
+    array = array.reshape(numbers)
+    if classes == 1:
         problem = f"{layer} has one output, and {loss} compares classes"
         raise DataError(
             problem, fix=('loss="binary_cross_entropy" for yes or no', "an output layer with a unit per class")
@@ -103,10 +115,23 @@ def _classes(array: np.ndarray, output: tuple[int, ...], loss: str, layer: str) 
         problem = "class numbers are whole numbers"
         raise DataError(problem, got=f"labels such as {array[np.mod(array, 1) != 0][0]}")
     low, high = int(array.min()), int(array.max())
-    if low < 0 or high >= output[-1]:
-        problem = f"the labels go from {low} to {high} and the output of {layer} has classes 0 to {output[-1] - 1}"
-        raise DataError(problem, fix=_range_fix(low, high, output[-1]))
+    if low < 0 or high >= classes:
+        problem = f"the labels go from {low} to {high} and the output of {layer} has classes 0 to {classes - 1}"
+        raise DataError(problem, fix=_range_fix(low, high, classes))
     return array.astype(np.int32)
+
+
+def _check_rows(array: np.ndarray, axis: int, loss: str, *, chosen: bool) -> None:
+    """Refuse one-hot labels whose ones are along axis 1, where the loss goes along the last: shapes cannot tell."""
+    if chosen or array.ndim < 3 or axis == 1 or _sums_to_one(array, axis) or not _sums_to_one(array, 1):
+        return
+    problem = f"the labels are one-hot along axis 1, and {loss} takes the last axis"
+    fix = (f"loss=losses.{loss}(axis=1), and metrics such as metrics.accuracy(axis=1)", "class numbers: y.argmax(1)")
+    raise DataError(problem, got=f"labels {show(array.shape)}", fix=fix)
+
+
+def _sums_to_one(array: np.ndarray, axis: int) -> bool:
+    return bool(np.allclose(array.sum(axis), 1, atol=1e-3))
 
 
 def _range_fix(low: int, high: int, classes: int) -> str:

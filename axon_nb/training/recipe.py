@@ -11,6 +11,7 @@ from typing import Any
 
 from axon_nb.compiled import draw
 from axon_nb.errors import DataError, OptionError
+from axon_nb.functional.loss import class_axis
 from axon_nb.functional.losses import losses
 from axon_nb.functional.metric import base_of
 from axon_nb.graph import Model, Node, leaves, where
@@ -127,10 +128,13 @@ class Recipe:
     def _labels(self, y: Any, samples: int, node: Node, shape: tuple[int, ...], goal: Goal) -> Any:
         function = base_of(goal.loss)
         name = next((name for name, known in losses.items() if known is function), None)
-        _check_class_weights(goal.class_weights, name, shape)
+        axis = goal.axis
         if name is None:
-            return check_labels(y, samples)
-        return prepare_labels(y, samples, shape, name, where(node.layer, self.model.names[node]))
+            array = check_labels(y, samples)
+        else:
+            array = prepare_labels(y, samples, shape, name, where(node.layer, self.model.names[node]), axis)
+        _check_class_weights(goal.class_weights, name, shape[class_axis(array.shape, shape, axis)] if shape else 1)
+        return array
 
 
 def output_names(model: Model) -> list[str]:
@@ -174,11 +178,11 @@ class Evaluator:
         return recipe.stepper(params).evaluated(feed.batches(0))
 
 
-def _check_class_weights(weights: Mapping[int, float] | None, loss: str | None, output: tuple[int, ...]) -> None:
+def _check_class_weights(weights: Mapping[int, float] | None, loss: str | None, outputs: int) -> None:
     if weights is None:
         return
     kind = getattr(losses[loss], "labels", "numbers") if loss is not None else "classes"
-    classes = 2 if kind in ("chances", "signs") and output[-1] == 1 else output[-1]
+    classes = 2 if kind in ("chances", "signs") and outputs == 1 else outputs
     if kind != "classes" and classes != 2:
         problem = f"class_weights go with classes, and {loss} has none"
         raise OptionError(problem)
