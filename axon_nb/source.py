@@ -5,7 +5,6 @@ Knows nothing about layers.
 
 from __future__ import annotations
 
-import itertools
 import linecache
 import os
 import re
@@ -17,6 +16,21 @@ from types import CodeType
 _PACKAGE = str(Path(__file__).parent) + os.sep  # not a user's "axon_nb_homework" beside it
 _AXON_CELL = re.compile(r"<axon (\w+) \w+>")
 _CELL = re.compile(r"^<axon|[/\\]ipykernel_\d+[/\\]|^<ipython-input")
+
+
+Position = tuple[int | None, int | None, int | None, int | None]
+_read: dict[int, tuple[CodeType, list[Position]]] = {}
+_MOST_READ = 64
+
+
+def _positions(code: CodeType) -> list[Position]:
+    """List where each instruction was written; Python can only go through them from the first on."""
+    known = _read.get(id(code))
+    if known is None or known[0] is not code:
+        if len(_read) >= _MOST_READ:
+            _read.clear()
+        known = _read[id(code)] = (code, list(code.co_positions()))
+    return known[1]
 
 
 @dataclass(frozen=True)
@@ -34,7 +48,7 @@ class Source:
     @property
     def position(self) -> tuple[int, int | None, int | None, int | None]:
         """First line (from 1), last line, first column and end column (from 0)."""
-        at = next(itertools.islice(self.code.co_positions(), self.instruction // 2, None))
+        at = _positions(self.code)[self.instruction // 2]
         return (at[0] or self.code.co_firstlineno, at[1], at[2], at[3])
 
     @property

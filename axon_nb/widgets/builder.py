@@ -31,7 +31,7 @@ from axon_nb.widgets.values import check, literal_options, typed, write
 
 @dataclass(frozen=True)
 class _Moment:
-    text: str
+    version: Version
     selected: str | None
 
 
@@ -242,13 +242,13 @@ class Builder(Shown):
     def undo(self) -> None:
         """Take back the last change; nothing happens where there is none."""
         if self._past:
-            self._future.append(_Moment(self.text, self.selected))
+            self._future.append(_Moment(self._version, self.selected))
             self._return(self._past.pop())
 
     def redo(self) -> None:
         """Do again what was undone last."""
         if self._future:
-            self._past.append(_Moment(self.text, self.selected))
+            self._past.append(_Moment(self._version, self.selected))
             self._return(self._future.pop())
 
     def fix(self, number: int = 0) -> None:
@@ -311,7 +311,7 @@ class Builder(Shown):
     def _change(self, edit: edits.Edit, *, own: bool = False) -> None:
         if edit.text == self.text:
             return
-        moment = _Moment(self.text, self.selected)
+        moment = _Moment(self._version, self.selected)
         version = self._read(edit.text, own=own)
         self._past.append(moment)
         self._future.clear()
@@ -320,7 +320,7 @@ class Builder(Shown):
 
     def _return(self, moment: _Moment) -> None:
         self.selected = moment.selected
-        self._show(self._read(moment.text, own=False))
+        self._show(moment.version)
 
     def _document(self) -> Document | None:
         if self._version.document is None and split_header(self.text)[1].strip():

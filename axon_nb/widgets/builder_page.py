@@ -11,6 +11,7 @@ from axon_nb.display.diagram import hooked_svg
 from axon_nb.display.html import clean_lines
 from axon_nb.errors import AxonError
 from axon_nb.layer import registry
+from axon_nb.rows import Report
 from axon_nb.widgets.document import EditError
 from axon_nb.widgets.forms import fields, palette, row_data, totals
 from axon_nb.widgets.placing import place
@@ -20,6 +21,7 @@ from axon_nb.widgets.skin import Skin
 if TYPE_CHECKING:
     from axon_nb.widgets.builder import Builder
 
+_MOST_DRAWN = 16
 _JOINS = ("add", "concatenate", "multiply", "subtract")
 
 
@@ -83,20 +85,23 @@ class _State:
 
     def __init__(self, builder: Builder) -> None:
         self.builder = builder
-        self.drawn: tuple[Any, str] | None = None
+        self.drawn: dict[int, tuple[Report, str]] = {}
         named = [(name, builder.names.get(name, registry.get(name))) for name in builder.palette_names()]
         self.palette = palette(named)
 
     def __call__(self) -> dict[str, Any]:
         builder = self.builder
         report = builder.report
-        if self.drawn is None or self.drawn[0] is not report:
-            self.drawn = (report, hooked_svg(report, place) if report.rows else "")
+        known = self.drawn.get(id(report))
+        if known is None or known[0] is not report:
+            if len(self.drawn) >= _MOST_DRAWN:
+                self.drawn.clear()
+            known = self.drawn[id(report)] = (report, hooked_svg(report, place) if report.rows else "")
         return {
             "palette": self.palette,
             "text": builder.text,
             "rows": [row_data(row) for row in report.rows],
-            "svg": self.drawn[1],
+            "svg": known[1],
             "totals": totals(report),
             "error": clean_lines(builder.error) if builder.error and builder.text.count("\n") > 1 else "",
             "fixes": list(builder.fixes) if builder.error else [],
