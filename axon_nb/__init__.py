@@ -28,7 +28,8 @@ from axon_nb.params import Params
 from axon_nb.scope import Scope
 from axon_nb.serialize import diff, from_json
 from axon_nb.synonyms import nearest
-from axon_nb.training import Loop, Trained, callbacks, fit, live, optimizers, progress, schedules
+from axon_nb.training import Loop, Trained, callbacks, fit, optimizers, progress, schedules
+from axon_nb.training import live as _live
 from axon_nb.training.saved import load, save
 
 __version__ = "0.1.0"
@@ -97,13 +98,13 @@ def _notebook_bar(total: int | None) -> progress.Bar:
 progress.notebook_bar = _notebook_bar
 
 
-def _notebook_plot() -> live.View:
+def _notebook_plot() -> _live.View:
     from axon_nb.widgets.live_plot import NotebookPlot  # ipywidgets is only there in a notebook
 
     return NotebookPlot()
 
 
-live.notebook_plot = _notebook_plot
+_live.notebook_plot = _notebook_plot
 
 
 def load_ipython_extension(shell: Any) -> None:

@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 
 import axon_nb as ax
+from axon_nb.errors import CellError
+from axon_nb.magic.commands import Session, run_command
+from axon_nb.magic.show import library
 from axon_nb.widgets.builder import Builder
+from axon_nb.widgets.command import build  # noqa: F401 - adds the command
 from axon_nb.widgets.explorer import Explorer
 from axon_nb.widgets.live import Live
 from axon_nb.widgets.trainer import Trainer
@@ -306,3 +310,43 @@ def test_a_drawing_is_brought_to_the_models_size():
     for forged in (None, "x", [[1, 2]], [["a"]], [[float("nan")]], [[1.0] * 300] * 300, [[[1]]], [[{}]]):
         assert page("draw", pixels=forged)["notice"]
     assert page("show", sample=0)["drawn"] is False
+
+
+def test_the_command_opens_a_builder_that_a_variable_follows():
+    variables = {"net": ax.input((None, 4), name="x") | ax.dense(2)}
+    session = Session(library(), variables=variables, bind=variables.update)
+    builder = run_command(session, "build net")
+    builder.insert("softmax")
+    assert variables["net"].output_shape == (None, 2)
+    assert "softmax_0" in variables["net"].names.values()
+    assert session.versions["net"][-1].text == builder.text
+    builder.insert("conv", units=3, kernel_size=3)
+    assert builder.error is not None
+    assert "conv_0" not in variables["net"].names.values()
+    empty = run_command(session, "build fresh")
+    empty.insert("input", shape=(None, 3))
+    assert variables["fresh"].output_shape == (None, 3)
+    for wrong in ("build dense", "build a b", "build variables", "build 1"):
+        variables["variables"] = 3
+        with pytest.raises(CellError):
+            run_command(session, wrong)
+
+
+@pytest.mark.parametrize("name", ["Builder", "Explorer", "Trainer", "live", "what_if"])
+def test_every_widget_is_found_at_the_top(name):
+    assert getattr(ax, name).__module__.startswith("axon_nb.widgets")
+
+
+def test_a_fix_that_an_error_offers_becomes_a_change_of_the_text():
+    text = DIGITS.replace("| dense(10", "# the head\n| dense(10").replace(
+        "| flatten()\n", "| flatten()  # flat\n| max_pool(2)\n"
+    )
+    builder = Builder(text)
+    assert builder.error is not None
+    assert builder.fixes
+    for number in range(len(builder.fixes)):
+        builder.fix(number)
+        assert builder.error is None
+        assert "# the head" in builder.text
+        builder.undo()
+        assert builder.text == text
