@@ -10,7 +10,7 @@ from axon_nb.engine import llvm as _llvm
 from axon_nb.engine import lock as _lock
 from axon_nb.engine import workers as _workers
 from axon_nb.engine.capture import copied
-from axon_nb.engine.devices import DeviceInfo, DeviceList, as_device, default_device, devices, ready
+from axon_nb.engine.devices import DeviceInfo, DeviceList, as_device, choose, default_device, devices, failed, ready
 from axon_nb.engine.interrupt import uninterrupted
 from axon_nb.engine.lock import RUNTIME, exclusive
 from axon_nb.engine.program import Program
@@ -27,11 +27,13 @@ __all__ = [
     "Program",
     "Settings",
     "as_device",
+    "choose",
     "compiled_kernels",
     "copied",
     "default_device",
     "devices",
     "exclusive",
+    "failed",
     "from_bytes",
     "generator",
     "overwrite",

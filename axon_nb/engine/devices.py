@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from tinygrad import Device
 from tinygrad.device import ALL_DEVICES
-from tinygrad.helpers import DEV
+from tinygrad.helpers import DEV, Target
 
 from axon_nb.errors import AxonError, DeviceError, unknown
 
@@ -105,6 +105,23 @@ def default_device() -> str:
     return str(DEV.device or "CPU").upper()
 
 
+def choose(name: str) -> str:
+    """Make a device the default one of this process; return its canonical name. What was before stays where it is.
+
+    Raises:
+        DeviceError: there is no such device, or it does not work here; the default one stays.
+    """
+    found = ready(name)
+    kind, _, index = found.partition(":")
+    if index:
+        problem = f"the default device is the first of its kind, and {found} is not"
+        raise DeviceError(problem, fix=f"device={found!r} where it is to be used, or choose {kind!r}")
+    own = next((target for target in DEV.value if target.device == kind), None)
+    others = [target for target in DEV.value if target.device not in ("", kind)]
+    DEV.value = [own or Target(kind), *others]
+    return found
+
+
 def as_device(name: str | None) -> str:
     """Return the canonical name of a device that a user named, in whatever case; None is the default one.
 
@@ -150,6 +167,21 @@ def ready(name: str | None = None) -> str:
         fix = (*((FIXES[kind],) if kind in FIXES else ()), "devices() shows which work here")
         raise DeviceError(problem, got=_first_words(error), fix=fix) from error
     return found
+
+
+def failed(error: BaseException) -> bool:
+    """Tell whether an error came from a device while it ran something, not from the code that was to be run."""
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        place = code.co_filename.replace("\\", "/")
+        if "tinygrad/runtime/" in place or ("tinygrad/engine/" in place and code.co_name in _RUNNING):
+            return True
+        trace = trace.tb_next
+    return False
+
+
+_RUNNING = ("exec_kernel", "exec_copy", "exec_graph")
 
 
 def _first_words(error: BaseException) -> str:

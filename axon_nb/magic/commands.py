@@ -140,6 +140,17 @@ def show_devices(session: Session, arguments: list[str]) -> object:
     return session.library.devices()
 
 
+@command("device [NAME]")
+def choose_device(session: Session, arguments: list[str]) -> str:
+    """Say where models run that name no device; with a name, run them there from now on."""
+    if not arguments:
+        return f"the default device is {session.library.default_device()}"
+    if len(arguments) > 1:
+        problem = f"a device is one name, not {' '.join(arguments)!r}"
+        raise CellError(problem, fix="write %axon device CUDA; %axon devices shows which work here")
+    return f"models that name no device run on {session.library.choose_device(arguments[0])} from now on"
+
+
 @command("verbose [on|off]")
 def set_verbose(session: Session, arguments: list[str]) -> str:
     """Show errors with the full traceback, or without it again."""

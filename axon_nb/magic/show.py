@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from axon_nb.display.card import Look, card_html, card_text
-from axon_nb.engine.devices import devices
+from axon_nb.engine.devices import choose, default_device, devices
 from axon_nb.errors import CellError
 from axon_nb.graph import Model
 from axon_nb.graph import input as make_input
@@ -41,6 +41,8 @@ class Library:
     card: Callable[[Report, Look], dict[str, str]]
     """Draws a report, by MIME type."""
     devices: Callable[[], object]
+    default_device: Callable[[], str]
+    choose_device: Callable[[str], str]
     code: Callable[[Any, str], str] = lambda model, name: _code(model, name)
     """Writes the text of a cell that makes a model."""
     save: Callable[[str, Any], object] = save
@@ -59,6 +61,8 @@ def library() -> Library:
         failed_at=_failed_at,
         card=_card,
         devices=devices,
+        default_device=default_device,
+        choose_device=choose,
     )
 
 

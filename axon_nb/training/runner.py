@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from axon_nb.engine import uninterrupted
-from axon_nb.errors import DataError, TrainingError
+from axon_nb.engine import failed, uninterrupted
+from axon_nb.errors import AxonError, DataError, DeviceError, TrainingError
+from axon_nb.params import Params
 from axon_nb.training.callback import Callback
 from axon_nb.training.control import Control
 from axon_nb.training.events import ALWAYS, ANSWERS, CONTINUE, EVENTS, HALT_EPOCH, HALT_LOOP, Filter, check_answer
@@ -57,18 +58,21 @@ class Runner:
             Exception: what the data, a callback or the loss raised, with ``trained``: the last good weights.
         """
         state = self.state
-        self._good = self.stepper.params
+        self._good = self._kept()
         note = ""
         try:
             with Progress(self._total(), done=state.steps, shows=self.shows) as self._progress:
                 self._epochs()
         except KeyboardInterrupt:
             state.status, note = "interrupted", f"stopped in epoch {state.epoch + 1} of {state.epochs}"
-        except Exception as error:
+        except Exception as caught:
             state.status = "failed"
+            error = self._in_our_words(caught)
             problem = getattr(error, "problem", f"{type(error).__name__}: {error}")
             error.trained = self.finish(self._good, state.history, problem)  # type: ignore[attr-defined]
-            raise
+            if error is caught:
+                raise
+            raise error from caught
         finally:
             with uninterrupted():
                 for callback in self.callbacks:
@@ -76,6 +80,20 @@ class Runner:
         with uninterrupted():
             params = state.result_params() if state.result_params is not None else self.stepper.params
             return self.finish(params, state.history, note or state.reason)
+
+    def _kept(self) -> Any:
+        """Copy the weights to where they stay readable if the device is lost."""
+        params = self.stepper.params
+        on = getattr(self.stepper, "device", "CPU").partition(":")[0]
+        return params if on == "CPU" or not isinstance(params, Params) else params.to("CPU")
+
+    def _in_our_words(self, error: Exception) -> Exception:
+        if isinstance(error, AxonError | MemoryError) or not failed(error):
+            return error
+        problem = f"the device {self.stepper.device} failed in epoch {self.state.epoch + 1}"
+        fix = ("the weights of the last completed epoch are in the error's .trained",
+               'go on from there: fit(..., like=error.trained, device="CPU")')  # fmt: skip
+        return DeviceError(problem, got=f"{type(error).__name__}: {error}".split("\n", 1)[0], fix=fix)
 
     def _total(self) -> int | None:
         steps = self.state.feed.steps
@@ -109,7 +127,7 @@ class Runner:
             state.epoch += 1
             state.iteration = 0
             state.numbers = None
-            self._good = self.stepper.params
+            self._good = self._kept()
         return answer
 
     def _begin(self) -> str:
