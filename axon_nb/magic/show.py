@@ -41,10 +41,10 @@ class Library:
     card: Callable[[Report, Look], dict[str, str]]
     """Draws a report, by MIME type."""
     devices: Callable[[], object]
-    default_device: Callable[[], str]
-    choose_device: Callable[[str], str]
     code: Callable[[Any, str], str] = lambda model, name: _code(model, name)
     """Writes the text of a cell that makes a model."""
+    default_device: Callable[[], str] = default_device
+    choose_device: Callable[[str], str] = choose
     save: Callable[[str, Any], object] = save
     load: Callable[[str], object] = load
 
@@ -61,8 +61,6 @@ def library() -> Library:
         failed_at=_failed_at,
         card=_card,
         devices=devices,
-        default_device=default_device,
-        choose_device=choose,
     )
 
 

@@ -210,6 +210,7 @@ Commands:
   %axon help              List these commands.
   %axon layers [FAMILY]   List all layers, or those of one family.
   %axon devices           Try every device, and say what works here and why the rest does not.
+  %axon device [NAME]     Say where models run that name no device; with a name, run them there from now on.
   %axon verbose [on|off]  Show errors with the full traceback, or without it again.
   %axon code NAME         Put the %%axon text of a model into the next cell.
   %axon diff [A [B]]      Say what changed between two models, or since a model's last version.
@@ -240,19 +241,26 @@ def test_devices(notebook):
     assert notebook.run("%axon devices") == (True, "CPU works\n", [])
 
 
+def test_the_device_of_a_session(notebook):
+    assert notebook.run("%axon device") == (True, "the default device is CPU\n", [])
+    assert notebook.run("%axon device cpu")[1] == "models that name no device run on CPU from now on\n"
+    assert "CUDDA" in notebook.fails("%axon device CUDDA")
+    assert "one name" in notebook.fails("%axon device CPU CUDA")
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
         (
-            "%axon device",
-            "there is no %axon command 'device'\n  fix: did you mean 'devices'?\n"
-            "  fix: the %axon commands are: code, devices, diff, help, layers, load, save, undo, verbose\n"
+            "%axon devics",
+            "there is no %axon command 'devics'\n  fix: did you mean 'devices' or 'device'?\n"
+            "  fix: the %axon commands are: code, device, devices, diff, help, layers, load, save, undo, verbose\n"
             "  fix: a cell that makes a model begins with two: %%axon NAME",
         ),
         (
             "%axon mnist",
             "there is no %axon command 'mnist'\n"
-            "  fix: the %axon commands are: code, devices, diff, help, layers, load, save, undo, verbose\n"
+            "  fix: the %axon commands are: code, device, devices, diff, help, layers, load, save, undo, verbose\n"
             "  fix: a cell that makes a model begins with two: %%axon NAME",
         ),
         (
