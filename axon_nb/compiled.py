@@ -15,7 +15,7 @@ from tinygrad import Tensor, dtypes
 
 from axon_nb import hooks
 from axon_nb.data import as_inputs, batch_shapes
-from axon_nb.engine import RUNTIME, Program, default_device, ready, upload
+from axon_nb.engine import RUNTIME, Program, default_device, download, ready, upload
 from axon_nb.engine import random as streams
 from axon_nb.errors import AxonError, DataError, OptionError, ParamsError, ShapeError, brief
 from axon_nb.functional.initializers import as_initializer
@@ -429,7 +429,7 @@ def map_tensors(structure: Any, function: Callable[[Tensor], Any]) -> Any:
 def as_array(tensor: Tensor) -> np.ndarray:
     """Read a tensor; NumPy has no bfloat16, which comes as float32."""
     wide = tensor.float() if tensor.dtype == dtypes.bfloat16 else tensor
-    return np.asarray(wide.numpy())
+    return download(wide)
 
 
 def _tensors(structure: Any) -> list[Tensor]:

@@ -17,7 +17,7 @@ from axon_nb.engine.program import Program
 from axon_nb.engine.random import generator, uniform, words
 from axon_nb.engine.settings import SETTINGS, Settings
 from axon_nb.engine.steps import compiled_kernels
-from axon_nb.engine.transfer import from_bytes, overwrite, settle, to_bytes, upload
+from axon_nb.engine.transfer import download, from_bytes, overwrite, settle, to_bytes, upload
 
 __all__ = [
     "RUNTIME",
@@ -32,6 +32,7 @@ __all__ = [
     "copied",
     "default_device",
     "devices",
+    "download",
     "exclusive",
     "failed",
     "from_bytes",

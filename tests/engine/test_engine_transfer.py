@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tinygrad import Tensor
 
-from axon_nb.engine import Program, upload
+from axon_nb.engine import Program, download, upload
 from axon_nb.errors import DeviceError
 
 ARRAYS = {
@@ -52,3 +52,27 @@ def test_programs_take_it_as_it_is():
 def test_an_unknown_device_is_refused():
     with pytest.raises(DeviceError, match="there is no device 'TPU'"):
         upload(np.zeros(1), "TPU")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Tensor([[1.0, 2.0], [3.0, 4.0]]),
+        lambda: Tensor([[1.0, 2.0], [3.0, 4.0]]).realize(),
+        lambda: Tensor([[1.0, 3.0], [2.0, 4.0]]).realize().T,
+        lambda: Tensor([[9.0, 1.0, 2.0], [9.0, 3.0, 4.0]]).realize()[:, 1:],
+        lambda: Tensor([1.0, 2.0, 3.0, 4.0]).realize().reshape(2, 2),
+    ],
+)
+def test_what_is_read_is_a_copy(make):
+    tensor = make()
+    array = download(tensor)
+    assert array.tolist() == [[1.0, 2.0], [3.0, 4.0]]
+    array[:] = 0
+    assert tensor.tolist() == [[1.0, 2.0], [3.0, 4.0]]
+
+
+def test_an_empty_tensor_and_constants_are_read():
+    assert download(Tensor.zeros(0, 3)).shape == (0, 3)
+    assert download(Tensor.ones(2)).tolist() == [1, 1]
+    assert download(Tensor(3)).tolist() == 3
