@@ -5,6 +5,7 @@ Knows nothing about what is shown, and loads nothing of the page until it is dis
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import time
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ from typing import Any
 from axon_nb.errors import AxonError
 
 _numbers = itertools.count()
+_IDLE_S = 1.0
 
 
 class Throttle:
@@ -44,6 +46,7 @@ class Shown:
 
     _skin: Any = None
     _card_id: str | None = None
+    _waiting: asyncio.TimerHandle | None = None
 
     @property
     def skin(self) -> Any:
@@ -74,11 +77,24 @@ class Shown:
         return {**card, "text/html": f'<div class="axon-static">{card["text/html"]}</div>'}
 
     def _update_card(self) -> None:
-        """Put the card as it is now in place of the one that was displayed, for when the notebook is saved."""
-        if self._card_id is not None:
-            from axon_nb.magic.output import publish  # IPython is there when something is displayed
+        """Put the card as it is now in place of the one that was displayed, for when the notebook is saved.
 
-            publish(self._marked(), self._card_id, update=True)
+        It takes longer to draw than a page: it waits until nothing has changed for a moment.
+        """
+        if self._card_id is None:
+            return
+        if self._waiting is not None:
+            self._waiting.cancel()
+        try:
+            self._waiting = asyncio.get_running_loop().call_later(_IDLE_S, self._replace_card)
+        except RuntimeError:  # no loop runs here: a script, or another thread
+            self._replace_card()
+
+    def _replace_card(self) -> None:
+        from axon_nb.magic.output import publish  # IPython is there when something is displayed
+
+        self._waiting = None
+        publish(self._marked(), self._card_id or "", update=True)
 
 
 def text_of(message: Mapping[str, Any], name: str, *, optional: bool = False) -> Any:

@@ -225,6 +225,7 @@ def test_hostile_names_are_text_and_a_saved_notebook_is_not_empty(lab):
     page.wait_for_timeout(500)
     assert "<svg onload" in text_of(page)
     assert page.evaluate("window.hit") is None
+    page.wait_for_timeout(3000)  # the card beside the page follows when nothing has changed for a moment
     page.keyboard.press("Control+s")
     page.wait_for_timeout(2500)
     saved = json.loads((lab.folder / f"test_{lab.count}.ipynb").read_text())
