@@ -28,7 +28,7 @@ from axon_nb.params import Params
 from axon_nb.scope import Scope
 from axon_nb.serialize import diff, from_json
 from axon_nb.synonyms import nearest
-from axon_nb.training import Loop, Trained, callbacks, fit, optimizers, progress, schedules
+from axon_nb.training import Loop, Trained, callbacks, fit, loss_scales, optimizers, progress, schedules
 from axon_nb.training import live as _live
 from axon_nb.training.saved import load, save
 
@@ -60,6 +60,7 @@ __all__ = [
     "layer",
     "load",
     "load_weights",
+    "loss_scales",
     "losses",
     "metrics",
     "optimizers",

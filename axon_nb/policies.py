@@ -73,7 +73,7 @@ class Policy:
 
 
 mixed_float16 = Policy(params="float32", compute="float16", output="float32")
-"""Computes in 16 bits, keeps the rest in 32: for GPUs. Gradients may need a scaled loss."""
+"""Computes in 16 bits, keeps the rest in 32: for GPUs. Small gradients need ``fit(loss_scale="dynamic")``."""
 
 mixed_bfloat16 = Policy(params="float32", compute="bfloat16", output="float32")
 """Computes in bfloat16, whose range is that of float32."""

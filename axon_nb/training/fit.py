@@ -24,6 +24,7 @@ def fit(
     class_weights: Iterable[float] | Mapping[int, float] | None = None, loss_weights: Any = None, seed: int = 0,
     device: str | None = None, like: Params | Trained | None = None, steps_per_epoch: int | None = None,
     resume: Any = None, background: bool = False, progress: bool = True, devices: Iterable[str] | None = None,
+    loss_scale: Any = None,
 ) -> Any:  # fmt: skip
     """Train a model.
 
@@ -56,6 +57,8 @@ def fit(
         background: train in a thread and return at once a handle: ``pause``, ``resume``, ``stop``, ``set_lr``,
             ``wait``, ``result``.
         progress: whether to show a bar.
+        loss_scale: for models that compute in float16, whose small gradients would round to zero: ``"dynamic"``,
+            ``"static"``, or one of ``axon_nb.loss_scales``. A step whose gradients overflow is left out.
 
     Raises:
         DataError: the data or the labels do not fit the model, are empty, or hold NaN.
@@ -77,7 +80,8 @@ def fit(
     """
     whole_number(epochs, "epochs")
     check_batch_size(batch_size)
-    recipe = Recipe(model, loss, optimizer, (), loss_weights, class_weights, seed, device, devices=devices)
+    more = {"devices": devices, "loss_scale": loss_scale}
+    recipe = Recipe(model, loss, optimizer, (), loss_weights, class_weights, seed, device, **more)
     recipe = recipe.with_metrics(metrics)
     if isinstance(validation, int | float):
         data, validation = split(data, validation, len(model.inputs))

@@ -48,7 +48,7 @@ class Loop:
     @staticmethod
     def trainer(
         model: Model, loss: Any, optimizer: Any = "adam", *, loss_weights: Any = None, class_weights: Any = None,
-        seed: int = 0, device: str | None = None, devices: Any = None,
+        seed: int = 0, device: str | None = None, devices: Any = None, loss_scale: Any = None,
     ) -> Loop:  # fmt: skip
         """Train a model: each step changes its weights so that the loss falls.
 
@@ -61,12 +61,15 @@ class Loop:
             seed: of the first weights, the order of the samples and dropout.
             device: where to train.
             devices: several of one kind that share each batch.
+            loss_scale: for gradients in 16 bits: ``"dynamic"``, ``"static"``, or one of ``axon_nb.loss_scales``.
 
         Raises:
             OptionError: an option is out of range.
             UnknownNameError: there is no loss or optimizer of this name.
         """
-        return Loop(Recipe(model, loss, optimizer, (), loss_weights, class_weights, seed, device, devices=devices))
+        weights = loss_weights, class_weights
+        more = {"devices": devices, "loss_scale": loss_scale}
+        return Loop(Recipe(model, loss, optimizer, (), *weights, seed, device, **more))
 
     @staticmethod
     def evaluator(model: Model, loss: Any = "mean_squared_error", *, device: str | None = None) -> Loop:

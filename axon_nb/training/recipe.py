@@ -21,6 +21,7 @@ from axon_nb.trace import trace
 from axon_nb.training.feed import Feed, make_feed
 from axon_nb.training.goal import Goal, Goals, make_goals, named_metrics
 from axon_nb.training.labels import check_labels, prepare_labels
+from axon_nb.training.loss_scale import as_loss_scale
 from axon_nb.training.optimizers import as_optimizer
 from axon_nb.training.spread import Spread, as_spread
 from axon_nb.training.step import Trainer, flat_shapes
@@ -41,11 +42,13 @@ class Recipe:
     device: str | None = None
     trains: bool = True
     devices: Any = None
+    loss_scale: Any = None
 
     def __post_init__(self) -> None:
         self.goals  # noqa: B018 - refuses now what it would refuse when it runs
         if self.trains:
             object.__setattr__(self, "optimizer", as_optimizer(self.optimizer))
+        object.__setattr__(self, "loss_scale", as_loss_scale(self.loss_scale))
 
     def with_metrics(self, given: Any) -> Recipe:
         """Add metrics: as ``fit`` takes them."""
@@ -90,8 +93,9 @@ class Recipe:
     def stepper(self, params: Params) -> Trainer:
         """Make what takes the steps."""
         return Trainer(
-            self.model, params, self.goals, self.optimizer, seed=self.seed, device=self.on, spread=self.spread
-        )
+            self.model, params, self.goals, self.optimizer, seed=self.seed, device=self.on, spread=self.spread,
+            loss_scale=self.loss_scale,
+        )  # fmt: skip
 
     def start(self, feed: Feed, like: Any) -> Params:
         """Draw first weights, or keep those that fit."""
@@ -108,6 +112,7 @@ class Recipe:
             "nodes": [[name, node.op] for node, name in self.model.names.items()],
             "optimizer": repr(self.optimizer),
             "seed": self.seed,
+            **({"loss_scale": repr(self.loss_scale)} if self.loss_scale.name != "identity" else {}),
         }
 
     def labels(self, y: Any, shapes: Mapping[str, tuple[int, ...]]) -> tuple[Any, ...]:

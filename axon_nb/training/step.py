@@ -5,6 +5,8 @@ Knows nothing about epochs, data or progress.
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +23,7 @@ from axon_nb.trace import trace
 from axon_nb.training.feed import Batch, filled
 from axon_nb.training.goal import Goal, Goals
 from axon_nb.training.independence import is_by_sample
+from axon_nb.training.loss_scale import LossScale, identity
 from axon_nb.training.pile import Pile, or_one
 from axon_nb.training.spread import Spread
 from axon_nb.training.sums import Sums
@@ -35,7 +38,7 @@ class Trainer:
 
     def __init__(
         self, model: Model, params: Params, goals: Goals | Goal, optimizer: Any, *, seed: int, device: str,
-        spread: Spread | None = None,
+        spread: Spread | None = None, loss_scale: LossScale | None = None,
     ) -> None:  # fmt: skip
         goals = goals if isinstance(goals, Goals) else Goals({"": goals})
         self.model, self.goals, self.seed, self.device = model, goals, seed, device
@@ -49,13 +52,19 @@ class Trainer:
         names = [".".join(path) for path in trainable]
         with RUNTIME:
             self.optimizer = optimizer.build(self._trainable, names) if optimizer and self._trainable else None
-            self._pile = Pile(self._trainable, device) if self.optimizer and optimizer.accumulate > 1 else None
+            self._scaling = loss_scale if loss_scale and self.optimizer else identity()
+            self.scales = self._scaling.init(device)
+            """The scale of the loss, and what it goes by; empty where there is none."""
+            self._finite = Tensor([1.0], device=device)  # whether the gradients that wait are
+            waits = self.optimizer and (optimizer.accumulate > 1 or self.scales)
+            self._pile = Pile(self._trainable, device) if waits else None
             self._whole = optimizer.accumulate if self._pile else 1
             self.piled = 0
             """Batches whose gradients wait for a change of the weights."""
             self.counter = Tensor(np.zeros(1, np.uint32), device=device)
             own = [*self.optimizer.state.values()] if self.optimizer else []
-            own += [*(self._pile.tensors if self._pile else []), self.counter]
+            own += [*(self._pile.tensors if self._pile else []), *self.scales.values(), self.counter]
+            own += [self._finite] if self.scales else []
             settle(own)
             self._state = [*(leaf.tensor for leaf in self._params.leaves.values()), *own]
             self._state = list({id(t): t for t in self._state}.values())
@@ -70,6 +79,8 @@ class Trainer:
         training: dict[str, Any] = {"state": lambda: state(self.sums), "training": True, "keep": False}
         self._train = Program(self._train_step, "training step", eager=self._eager[True], **training)
         self._change = Program(self._change_step, "change of weights", **training)
+        self._check = Program(self._check_step, "check of gradients", **training)
+        self._skip = Program(self._skip_step, "step left out", **training)
         self._evaluate = Program(
             self._evaluate_step, "evaluation step", state=lambda: state(self._looks), keep=False,
             eager=self._eager[False],
@@ -100,6 +111,8 @@ class Trainer:
             found |= {f"optimizer/{name}": tensor for name, tensor in self.optimizer.state.items()}
         if self._pile:
             found |= {f"gradients/{at}": tensor for at, tensor in enumerate(self._pile.tensors)}
+        if self.scales:
+            found |= {f"loss_scale/{name}": tensor for name, tensor in (*self.scales.items(), ("finite", self._finite))}
         return {**found, "counter": self.counter, "sums": self.sums.tensor}
 
     def put(self, tensors: Mapping[str, Tensor]) -> None:
@@ -175,6 +188,9 @@ class Trainer:
             self._train.prepare(*tensors)
         if self._pile is not None:
             self._change.prepare()
+        if self.scales:
+            self._check.prepare()
+            self._skip.prepare()
 
     def train(self, tensors: tuple[Tensor, ...]) -> None:
         """Take one step; with an optimizer that accumulates, the weights change at every so many of them."""
@@ -185,10 +201,18 @@ class Trainer:
                 self.settle()
 
     def settle(self) -> None:
-        """Change the weights by the gradients that were accumulated, also if they are of fewer batches than planned."""
+        """Change the weights by the gradients that were accumulated, also if they are of fewer batches than planned.
+
+        With a scaled loss, gradients that are not finite are dropped: nothing changes but the scale.
+        """
         if self.piled:
-            self._change()
+            (self._change if not self.scales or self._is_finite() else self._skip)()
             self.piled = 0
+
+    def _is_finite(self) -> bool:
+        self._check()
+        with RUNTIME:
+            return bool(self._finite.numpy()[0])
 
     def evaluate(self, tensors: tuple[Tensor, ...]) -> None:
         """Add a batch's loss and metrics to the sums of evaluation; changes nothing else."""
@@ -248,7 +272,7 @@ class Trainer:
         total, weight, fine, values = self._forward(tensors, self.sums, training=True)
         changed = [self.sums.tensor, self.counter.assign(self.counter + 1)]
         if self._pile is not None:
-            changed += self._pile.add(total.gradient(*self._trainable), weight)
+            changed += self._piled(self._pile, total, weight)
         elif self.optimizer is not None:
             changed += self._move((total / or_one(weight)).gradient(*self._trainable), self.optimizer, fine)
         for path, value in values.updates.items():
@@ -256,10 +280,34 @@ class Trainer:
             changed.append(tensor.assign(fine.where(value, tensor).cast(tensor.dtype)))
         realize(changed)
 
+    def _piled(self, pile: Pile, total: Tensor, weight: Tensor) -> list[Tensor]:
+        """Let gradients wait: of the loss, or of the scaled loss."""
+        if not self.scales:
+            return pile.add(total.gradient(*self._trainable), weight)
+        if self._whole == 1:  # of the mean: a sum would overflow sooner
+            total, weight = total / or_one(weight), weight.const_like(1)
+        scaled = self._scaling.scale(total, self.scales)
+        return pile.add(scaled.gradient(*self._trainable), weight)
+
+    def _check_step(self) -> None:
+        if self._pile is not None:
+            each = (gradient.isfinite().all().cast("float32") for gradient in self._pile.gradients)
+            realize([self._finite.assign(functools.reduce(operator.mul, each).reshape(1))])
+
     def _change_step(self) -> None:
         if self._pile is not None and self.optimizer is not None:
             fine = self.sums.tensor[1].isfinite()
-            realize([*self._move(self._pile.mean(), self.optimizer, fine), *self._pile.clear()])
+            gradients = [self._scaling.unscale(gradient, self.scales) for gradient in self._pile.mean()]
+            realize([*self._move(gradients, self.optimizer, fine), *self._pile.clear(), *self._rescaled()])
+
+    def _skip_step(self) -> None:
+        if self._pile is not None:
+            realize([*self._pile.clear(), *self._rescaled()])
+
+    def _rescaled(self) -> list[Tensor]:
+        new = self._scaling.adjust(self.scales, self._finite > 0)
+        changed = [(self.scales[name], value) for name, value in new.items() if value is not self.scales[name]]
+        return [old.assign(value.cast(old.dtype)) for old, value in changed]
 
     def _move(self, gradients: list[Tensor], optimizer: Update, fine: Tensor) -> list[Tensor]:
         for tensor, gradient in zip(self._trainable, gradients, strict=True):
