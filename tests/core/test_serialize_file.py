@@ -155,3 +155,25 @@ def test_further_values_are_kept(path):
     more = {"epoch": 3, "rates": [0.1, float("nan")], "text": "a", "deep": {"x": [None, True]}}
     back = read_model(write_model(path, MODEL, MODEL.init(), more)).more
     assert str(back) == str(more)
+
+
+def _chain():
+    model = ax.input((None, 2), name="x")
+    for _ in range(1000):
+        model = model | ax.scale()
+    return model
+
+
+def _branches():
+    x = ax.input((None, 2), name="x")
+    return ax.concatenate(*[x | ax.dense(1) for _ in range(300)])
+
+
+@pytest.mark.parametrize("make", [_chain, _branches])
+def test_deep_and_wide_models_are_saved_and_loaded(tmp_path, make):
+    model = make()
+    params = model.init()
+    ax.save(tmp_path / "model.safetensors", model, params)
+    again = ax.load(tmp_path / "model.safetensors")
+    assert again.model.equals(model)
+    assert again.params == params

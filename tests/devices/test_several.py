@@ -39,6 +39,17 @@ def test_where_it_is_not_exact_the_error_says_so():
         losses("resnet block", batch_size=5, devices=BOTH)
 
 
+def test_a_checkpoint_of_one_device_goes_on_on_another(tmp_path):
+    whole, _, _ = losses("mlp")
+    case = CASES["mlp"]
+    shared = {"loss": case.loss, "optimizer": "sgd", "batch_size": 8, "seed": 3}
+    keep = ax.callbacks.Checkpoint(tmp_path)
+    case.model().fit((case.x, case.y), epochs=2, device="CPU", callbacks=[keep], **shared)
+    moved = case.model().fit((case.x, case.y), epochs=3, device="CPU:1", resume=tmp_path, **shared)
+    np.testing.assert_allclose(moved.history["loss"], whole, rtol=1e-5)
+    assert {str(tensor.device) for tensor in moved.params.flat.values()} == {"CPU:1"}
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -149,6 +150,11 @@ def test_the_page_is_the_same_each_time(mnist):
     first, second = (mnist.kernels(device="WEBGPU")._repr_html_() for _ in range(2))
     assert first == second
     assert first.count("<details") == len(mnist.kernels(device="WEBGPU"))
+
+
+def test_metal_is_written_as_it_was_looked_at():
+    (kernel,) = (ax.input((None, 4)) | ax.dense(3, "relu")).kernels(device="METAL", batch_size=2)
+    assert kernel.source.rstrip() == (Path(__file__).parent / "dense.metal").read_text().rstrip()
 
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc to parse C")

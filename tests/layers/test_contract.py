@@ -15,6 +15,9 @@ from axon_nb.compiled import Values, forward
 from axon_nb.errors import OptionError, ShapeError
 from axon_nb.interop.node import Plain
 from axon_nb.layer import LayerType, as_layer, registry
+from axon_nb.magic.complete import offer_in_cell
+from axon_nb.widgets.builder_page import form
+from axon_nb.widgets.forms import palette
 
 LAYERS = {name: thing for name, thing in registry.items() if isinstance(thing, LayerType) and name != "onnx_scan"}
 """All but the one that has no meaning without a graph from a file."""
@@ -257,6 +260,10 @@ def test_it_comes_back_from_code(name):
     assert user["made"].equals(model)
 
 
+def _offered(text):
+    return [word for word, _ in offer_in_cell(text, registry, {}).words]
+
+
 NEW_LAYER = '''
 @layer(family="activation")
 def tripled(x: Tensor, times: float = 3.0) -> Tensor:
@@ -285,6 +292,15 @@ def test_a_layer_that_is_declared_is_known_everywhere_with_no_other_edit():
         test_an_unknown_option_is_an_error_with_the_nearest_name("tripled")
         test_its_repr_is_the_code_that_makes_it("tripled")
         test_it_comes_back_from_json("tripled")
+        assert "tripled" in _offered("%%axon m\ninput() | tri")
+        assert "times=" in _offered("%%axon m\ninput() | tripled(")
+        assert "tripled" in [layer["name"] for family in palette(registry.items()) for layer in family["layers"]]
+        builder = ax.Builder(ax.input((None, 4)) | made(2.0))
+        builder.select("tripled_0")
+        shown = form(builder)
+        assert [(field["name"], field["value"]) for field in shown["fields"]] == [("times", "2.0")]
+        builder.set("tripled_0", times=5.0)
+        assert builder.model.find("tripled_0").options == {"times": 5.0}
     finally:
         LAYERS.pop("tripled", None)
         registry._things.pop("tripled", None)
