@@ -200,7 +200,7 @@ def split(data: Any, share: float, inputs: int = 1) -> tuple[Any, Any]:
     parts = [
         _arrays_in(part, what) for part, what in zip(data, ("the data", "the labels", "the weights"), strict=False)
     ]
-    labels = next(_leaves(parts[1]))
+    labels = next(_leaves(parts[1]), np.zeros(()))
     samples = len(labels) if labels.shape else 0
     at = samples - round(samples * share)
     if not 0 < at < samples:
@@ -218,9 +218,9 @@ def split(data: Any, share: float, inputs: int = 1) -> tuple[Any, Any]:
 def _arrays_in(value: Any, what: str) -> Any:
     value = host(value)
     if isinstance(value, Mapping):
-        return {name: _arrays_in(part, what) for name, part in value.items()}
+        return {name: None if part is None else _arrays_in(part, what) for name, part in value.items()}  # left out
     if isinstance(value, tuple):
-        return tuple(_arrays_in(part, what) for part in value)
+        return tuple(None if part is None else _arrays_in(part, what) for part in value)
     return as_numbers(value, what)
 
 
@@ -228,11 +228,13 @@ def _leaves(value: Any) -> Iterator[Any]:
     if isinstance(value, Mapping | tuple):
         for part in value.values() if isinstance(value, Mapping) else value:
             yield from _leaves(part)
-    else:
+    elif value is not None:
         yield value
 
 
 def _rows(value: Any, cut: slice) -> Any:
     if isinstance(value, Mapping):
         return {name: _rows(part, cut) for name, part in value.items()}
-    return tuple(_rows(part, cut) for part in value) if isinstance(value, tuple) else value[cut]
+    if isinstance(value, tuple):
+        return tuple(_rows(part, cut) for part in value)
+    return None if value is None else value[cut]

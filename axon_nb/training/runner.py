@@ -151,7 +151,7 @@ class Runner:
             if answer != CONTINUE:
                 return answer
             tensors = stepper.load(batch)
-            shapes = tuple(tensor.shape for tensor in tensors)
+            shapes = (tuple(getattr(batch, "inputs", ())), *(tensor.shape for tensor in tensors))
             if shapes not in self._seen:
                 with self._progress.compiling():
                     stepper.prepare(tensors)

@@ -77,14 +77,21 @@ class Trainer:
         # Hooks that read numbers cannot be recorded.
         self._eager = {training: reads_values(model, training=training) for training in (True, False)}
         training: dict[str, Any] = {"state": lambda: state(self.sums), "training": True, "keep": False}
-        self._train = Program(self._train_step, "training step", eager=self._eager[True], **training)
         self._change = Program(self._change_step, "change of weights", **training)
         self._check = Program(self._check_step, "check of gradients", **training)
         self._skip = Program(self._skip_step, "step left out", **training)
-        self._evaluate = Program(
-            self._evaluate_step, "evaluation step", state=lambda: state(self._looks), keep=False,
-            eager=self._eager[False],
-        )  # fmt: skip
+
+        # Optional inputs: a batch that leaves out others is other work, though its shapes may be the same.
+        @functools.cache
+        def train(nodes: tuple[Any, ...]) -> Program:
+            return Program(self._train_step, "training step", eager=self._eager[True], **training)
+
+        @functools.cache
+        def evaluate(nodes: tuple[Any, ...]) -> Program:
+            look: dict[str, Any] = {"state": lambda: state(self._looks), "keep": False, "eager": self._eager[False]}
+            return Program(self._evaluate_step, "evaluation step", **look)
+
+        self._train, self._evaluate = train, evaluate
 
     @property
     def params(self) -> Params:
@@ -185,7 +192,7 @@ class Trainer:
     def prepare(self, tensors: tuple[Tensor, ...]) -> None:
         """Record the step for batches like this one. Ctrl-C stops that at once, and nothing has changed."""
         if not self._eager[True]:
-            self._train.prepare(*tensors)
+            self._train(self._nodes).prepare(*tensors)
         if self._pile is not None:
             self._change.prepare()
         if self.scales:
@@ -194,7 +201,7 @@ class Trainer:
 
     def train(self, tensors: tuple[Tensor, ...]) -> None:
         """Take one step; with an optimizer that accumulates, the weights change at every so many of them."""
-        self._train(*tensors)
+        self._train(self._nodes)(*tensors)
         if self._pile is not None:
             self.piled += 1
             if self.piled == self._whole:
@@ -216,7 +223,7 @@ class Trainer:
 
     def evaluate(self, tensors: tuple[Tensor, ...]) -> None:
         """Add a batch's loss and metrics to the sums of evaluation; changes nothing else."""
-        self._evaluate(*tensors)
+        self._evaluate(self._nodes)(*tensors)
 
     def read(self) -> dict[str, Any]:
         """Return loss and metrics of the samples trained on since `clear`; NaN where there were none."""
