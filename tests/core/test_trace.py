@@ -362,9 +362,9 @@ def test_tracing_computes_nothing_and_is_fast():
     model = ax.input((None, 3, 224, 224)) | ax.conv(64, 7, strides=2, padding="same")
     for _ in range(16):
         model = model | ax.residual(ax.conv(64, 3, padding="same") | ax.batch_norm() | blocks)
-    start = time.monotonic()
+    start = time.process_time()
     assert model.output_shape == (None, 64, 112, 112)
-    assert time.monotonic() - start < 3
+    assert time.process_time() - start < 20
 
 
 @pytest.mark.parametrize(("name", "gates"), [("rnn", 1), ("lstm", 4), ("gru", 3)])

@@ -63,7 +63,7 @@ def test_ctrl_c_returns_what_was_trained(digits):
     started = time.monotonic()
     trained = model.fit(digits, loss=CLASSES, epochs=100_000)
     timer.cancel()
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 120
     assert trained.note.startswith("stopped in epoch ")
     assert all(np.isfinite(value).all() for value in weights(trained).values())
     assert trained.predict(digits[0][:3]).shape == (3, 10)
