@@ -217,6 +217,15 @@ def save_file(session: Session, arguments: list[str]) -> str:
     value = session.variables.get(arguments[0])
     if value is None:
         raise unknown("variable", arguments[0], _visible(session), error=CellError)  # noqa: EM101
+    if session.library.is_model(value):
+        name, file = arguments
+        problem = f"{name} is a model, which holds no weights"
+        fix = (
+            f"trained = {name}.fit(...), then %axon save trained {file}",
+            f"ax.save({_unquoted(file)!r}, {name}, params), with params = {name}.init() or those that you have",
+            f"%axon code {name} writes the layers alone, as text",
+        )
+        raise CellError(problem, fix=fix)
     return f"saved {session.library.save(_unquoted(arguments[1]), value)}"
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 from axon_nb.display.card import Look, card_html, card_text
 from axon_nb.engine.devices import choose, default_device, devices
-from axon_nb.errors import CellError
 from axon_nb.graph import Model
 from axon_nb.graph import input as make_input
 from axon_nb.layer import Chain, Layer, registry
@@ -41,7 +40,7 @@ class Library:
     card: Callable[[Report, Look], dict[str, str]]
     """Draws a report, by MIME type."""
     devices: Callable[[], object]
-    code: Callable[[Any, str], str] = lambda model, name: _code(model, name)
+    code: Callable[[Any, str], str] = lambda model, name: str(model.code(name))
     """Writes the text of a cell that makes a model."""
     default_device: Callable[[], str] = default_device
     choose_device: Callable[[str], str] = choose
@@ -62,15 +61,6 @@ def library() -> Library:
         card=_card,
         devices=devices,
     )
-
-
-def _code(model: Any, name: str) -> str:
-    write = getattr(model, "code", None)
-    if write is None:
-        problem = f"{name} was not made by a cell, and its text is not known"
-        raise CellError(problem)
-    text = str(write())
-    return text if text.startswith("%%axon") else f"%%axon {name}\n{text}"
 
 
 def _unapplied(value: object) -> str | None:

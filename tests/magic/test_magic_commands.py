@@ -66,6 +66,9 @@ def test_code_puts_the_cell_into_the_next_one(real, monkeypatch):
     assert "there is no model 'n'" in real.fails("%axon code n")
     real.run("%axon code m")
     assert put == [LARGE, LARGE]
+    real.run("import axon_nb as ax\nplain = ax.input((None, 4)) | ax.dense(2)")
+    real.run("%axon code plain")
+    assert put[2] == "%%axon plain\ninput((None, 4)) | dense(2)"
 
 
 def test_save_and_load(real, tmp_path):
@@ -76,6 +79,12 @@ def test_save_and_load(real, tmp_path):
     assert real.run(f"%axon load '{file}' again")[0]
     assert real.variables["again"].model.output_shape == (None, 4)
     assert "there is no variable 'tt'" in real.fails(f"%axon save tt {file}")
+    bare = real.fails("%axon save m 'm.safetensors'")
+    assert (
+        "m is a model, which holds no weights\n  fix: trained = m.fit(...), then %axon save trained 'm.safetensors'"
+        in bare
+    )
+    assert "ax.save('m.safetensors', m, params)" in bare
     assert "FileError" in real.fails(f"%axon load {tmp_path / 'none'} again")
     assert "load takes a file and a name" in real.fails("%axon load x")
 
