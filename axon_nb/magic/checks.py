@@ -127,9 +127,10 @@ def _value(node: ast.expr, report: Report, layers: Collection[str]) -> Any:
         case ast.Name(id=name):
             if name in FACTS:
                 return FACTS[name](report)
-            if name in layers:
+            own = {row.op for row in report.rows}  # layers of the user's own among them
+            if name in layers or name in own:
                 return sum(row.op == name for row in report.rows)
-            raise unknown("fact", name, [*FACTS, *layers], error=CellError)  # noqa: EM101 - the kind, not the message
+            raise unknown("fact", name, dict.fromkeys([*FACTS, *own, *layers]), error=CellError)  # noqa: EM101 - the kind, not the message
     _refuse(f"{ast.unparse(node)!r} is neither a fact of the model, a number nor a shape")
 
 

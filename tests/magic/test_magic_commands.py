@@ -173,3 +173,10 @@ def test_what_only_reads_something_else_is_told(real):
     old, new = (report(real.variables[name]) for name in "ab")
     assert summary(old, new) == "layers: 1 changed"
     assert real.run("%axon diff a b")[1] == "layers: 1 changed\n  ~ add_0: reads something else\n"
+
+
+def test_layers_of_ones_own_can_be_counted(real):
+    real.run("import axon_nb as ax\n\n@ax.layer\ndef wave(x: ax.Tensor):\n    return x.sin()\n")
+    text = real.run("%%axon m --check 'wave == 2, layers == 2'\ninput((None, 4)) | wave() | wave()")[2][0]["text/plain"]
+    assert "pass  wave == 2" in text
+    assert "FAIL" not in text
