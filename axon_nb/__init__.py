@@ -4,14 +4,11 @@
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tinygrad import Tensor
 
-import axon_nb.advice
 import axon_nb.display.views
-import axon_nb.insight
-import axon_nb.interop
 import axon_nb.layers
 import axon_nb.model_function
 import axon_nb.plugs
@@ -21,22 +18,40 @@ from axon_nb.compiled import Compiled, build
 from axon_nb.engine.devices import devices
 from axon_nb.errors import AxonError
 from axon_nb.functional import activations, initializers, losses, metrics
-from axon_nb.graph import Model, compose, input
-from axon_nb.interop import from_onnx, from_torch, load_weights, weights_for
+from axon_nb.graph import Later, Model, arity_finders, compose, input
 from axon_nb.layer import Layer, layer, registry
+from axon_nb.lazy import when_loaded
 from axon_nb.params import Params
 from axon_nb.scope import Scope
-from axon_nb.serialize import diff, from_json
 from axon_nb.synonyms import nearest
-from axon_nb.training import Loop, Trained, callbacks, fit, loss_scales, optimizers, progress, schedules
-from axon_nb.training import live as _live
-from axon_nb.training.saved import load, save
+from axon_nb.trace import finders
+
+if TYPE_CHECKING:
+    from axon_nb.interop import from_onnx, from_torch, load_weights, weights_for
+    from axon_nb.serialize import diff, from_json  # type: ignore[no-redef]
+    from axon_nb.training import (  # type: ignore[no-redef]
+        Loop,
+        Trained,
+        callbacks,
+        fit,
+        loss_scales,
+        optimizers,
+        schedules,
+    )
+    from axon_nb.training.saved import load, save
+    from axon_nb.widgets.builder import Builder
+    from axon_nb.widgets.explorer import Explorer
+    from axon_nb.widgets.live import live
+    from axon_nb.widgets.trainer import Trainer
+    from axon_nb.widgets.what_if import what_if
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AxonError",
+    "Builder",
     "Compiled",
+    "Explorer",
     "Layer",
     "Loop",
     "Model",
@@ -44,6 +59,7 @@ __all__ = [
     "Scope",
     "Tensor",
     "Trained",
+    "Trainer",
     "activations",
     "build",
     "callbacks",
@@ -58,6 +74,7 @@ __all__ = [
     "initializers",
     "input",
     "layer",
+    "live",
     "load",
     "load_weights",
     "loss_scales",
@@ -68,6 +85,7 @@ __all__ = [
     "save",
     "schedules",
     "weights_for",
+    "what_if",
 ]
 
 # Every layer and combinator is ax.<name>; the declaration is the only place that names it.
@@ -75,43 +93,94 @@ globals().update(registry)
 __all__ += [name for name in registry if name not in __all__]
 
 
-_WIDGETS = {
-    "Builder": "builder", "Explorer": "explorer", "Trainer": "trainer", "live": "live", "what_if": "what_if",
-}  # fmt: skip
-"""What stands in which module of ``widgets``: loaded when it is first used."""
+# A cell that builds and shows a model should not wait for what trains, stores, measures or edits it: that is loaded
+# when it is first used. Here stands what is where.
+_LATER = {
+    **dict.fromkeys(("Loop", "Trained", "callbacks", "fit", "loss_scales", "optimizers", "schedules"), "training"),
+    **dict.fromkeys(("load", "save"), "training.saved"),
+    **dict.fromkeys(("diff", "from_json"), "serialize"),
+    **dict.fromkeys(("from_onnx", "from_torch", "load_weights", "weights_for"), "interop"),
+    "Builder": "widgets.builder",
+    "Explorer": "widgets.explorer",
+    "Trainer": "widgets.trainer",
+    "live": "widgets.live",
+    "what_if": "widgets.what_if",
+}
+_VERBS = {
+    "training": ("fit",),
+    "serialize": ("code", "cost", "diff", "equals", "from_json", "to_json"),
+    "interop": ("to_onnx",),
+    "insight": ("kernels", "profile"),
+}
+_TRAINED_VERBS = {"interop": ("to_onnx",), "insight": ("profile",)}
+
+
+def _part(name: str) -> Any:
+    """Load a part of the package."""
+    loaded = importlib.import_module(f"axon_nb.{name}")
+    if name == "serialize":
+        _part("interop")  # its layers stand in files, and it adds languages of code
+    return loaded
+
+
+def _settle_training() -> None:
+    """Tell the training what stands above it."""
+    from axon_nb.training import Trained, live, progress
+
+    progress.notebook_bar, live.notebook_plot = _notebook_bar, _notebook_plot
+    for part, names in _TRAINED_VERBS.items():
+        _add_later(Trained, part, names)
+
+
+def _notebook_bar(total: int | None) -> Any:
+    from axon_nb.widgets.progress import NotebookBar  # ipywidgets is only there in a notebook
+
+    return NotebookBar(total)
+
+
+def _notebook_plot() -> Any:
+    from axon_nb.widgets.live_plot import NotebookPlot  # ipywidgets is only there in a notebook
+
+    return NotebookPlot()
+
+
+def _add_later(owner: type, part: str, names: tuple[str, ...]) -> None:
+    for name in names:
+        setattr(owner, name, Later(name, lambda: _part(part)))
+
+
+when_loaded("training", _settle_training)
+for _name, _names in _VERBS.items():
+    _add_later(Model, _name, _names)
+
+finders.append(lambda *given: _part("advice").find(*given))
+arity_finders.append(lambda *given: _part("advice").find_arity(*given))
 
 
 def __getattr__(name: str) -> Any:
-    if name in _WIDGETS:
-        return getattr(importlib.import_module(f"axon_nb.widgets.{_WIDGETS[name]}"), name)
+    if name in _LATER:
+        found = getattr(_part(_LATER[name]), name)
+        globals()[name] = found
+        return found
     close = nearest(name, __all__)
     meant = f". Did you mean {' or '.join(map(repr, close))}?" if close else ""
     msg = f"module {__name__!r} has no attribute {name!r}{meant}"
     raise AttributeError(msg)
 
 
-def _notebook_bar(total: int | None) -> progress.Bar:
-    from axon_nb.widgets.progress import NotebookBar  # ipywidgets is only there in a notebook
-
-    return NotebookBar(total)
-
-
-progress.notebook_bar = _notebook_bar
-
-
-def _notebook_plot() -> _live.View:
-    from axon_nb.widgets.live_plot import NotebookPlot  # ipywidgets is only there in a notebook
-
-    return NotebookPlot()
-
-
-_live.notebook_plot = _notebook_plot
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def load_ipython_extension(shell: Any) -> None:
     """Let ``%load_ext axon_nb`` add the ``%%axon`` and ``%axon`` magics to IPython."""
-    import axon_nb.widgets.command  # noqa: F401 - adds %axon build
     from axon_nb.magic import load_ipython_extension as load  # IPython is only there in a notebook
+    from axon_nb.magic.commands import command
+
+    @command("build [NAME]")
+    def build(session: Any, arguments: list[str]) -> object:
+        """Build a model by hand: NAME follows, and %axon code NAME writes it into a cell."""
+        return _part("widgets.command").build(session, arguments)
 
     load(shell)
 

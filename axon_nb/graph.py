@@ -316,6 +316,23 @@ def verb(function: Callable[P, R]) -> Callable[P, R]:
     return function
 
 
+class Later:
+    """A verb whose module is loaded when it is first used: `verb` there puts the function in this place.
+
+    So a cell that only builds and shows a model does not wait for what trains, exports or measures it.
+    """
+
+    def __init__(self, name: str, load: Callable[[], object]) -> None:
+        self._name, self._load = name, load
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        if vars(owner).get(self._name) is self:
+            self._load()
+        if vars(owner).get(self._name) is self:
+            raise AttributeError(self._name)
+        return getattr(owner if instance is None else instance, self._name)
+
+
 def attribute(function: Callable[[Model], R]) -> Callable[[Model], R]:
     """Make a function of a model a property of Model."""
     setattr(Model, function.__name__, property(function))

@@ -1,4 +1,4 @@
-"""Owns NumPy, imported when it is first used: ``%load_ext axon_nb`` need not wait for it.
+"""Owns what is loaded late: NumPy when it is first used, and word of parts of the package that have been loaded.
 
 Knows nothing about what it is used for.
 """
@@ -6,6 +6,7 @@ Knows nothing about what it is used for.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,3 +23,17 @@ else:
             return getattr(importlib.import_module(self._name), name)
 
     numpy = _Lazy("numpy")
+
+
+_waiting: dict[str, list[Callable[[], None]]] = {}
+
+
+def when_loaded(part: str, function: Callable[[], None]) -> None:
+    """Call a function once a part of the package has been loaded, by whoever is the first to need it."""
+    _waiting.setdefault(part, []).append(function)
+
+
+def loaded(part: str) -> None:
+    """Say that a part of the package has been loaded: the last thing that it does."""
+    for function in _waiting.pop(part, ()):
+        function()

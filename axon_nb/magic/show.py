@@ -19,7 +19,6 @@ from axon_nb.rows import Report
 from axon_nb.shapes import Shape
 from axon_nb.source import Source
 from axon_nb.trace import report
-from axon_nb.training.saved import load, save
 
 
 @dataclass(frozen=True)
@@ -44,8 +43,8 @@ class Library:
     """Writes the text of a cell that makes a model."""
     default_device: Callable[[], str] = default_device
     choose_device: Callable[[str], str] = choose
-    save: Callable[[str, Any], object] = save
-    load: Callable[[str], object] = load
+    save: Callable[[str, Any], object] = lambda path, value: _files().save(path, value)
+    load: Callable[[str], object] = lambda path: _files().load(path)
 
 
 def library() -> Library:
@@ -61,6 +60,12 @@ def library() -> Library:
         card=_card,
         devices=devices,
     )
+
+
+def _files() -> Any:
+    from axon_nb.training import saved  # not before something is saved
+
+    return saved
 
 
 def _unapplied(value: object) -> str | None:

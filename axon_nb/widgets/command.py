@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from axon_nb.errors import CellError
 from axon_nb.graph import Model
-from axon_nb.magic.commands import Session, command
+from axon_nb.magic.commands import Session
 from axon_nb.widgets.builder import Builder
 
 
-@command("build [NAME]")
 def build(session: Session, arguments: list[str]) -> Builder:
     """Build a model by hand: NAME follows, and %axon code NAME writes it into a cell."""
     if len(arguments) > 1 or not all(name.isidentifier() for name in arguments):
