@@ -119,7 +119,7 @@ def _part(name: str) -> Any:
     """Load a part of the package."""
     loaded = importlib.import_module(f"axon_nb.{name}")
     if name == "serialize":
-        _part("interop")  # its layers stand in files, and it adds languages of code
+        _part("interop")  # which adds languages of code
     return loaded
 
 
@@ -150,6 +150,8 @@ def _add_later(owner: type, part: str, names: tuple[str, ...]) -> None:
 
 
 when_loaded("training", _settle_training)
+for _name in ("onnx_node", "onnx_scan"):
+    registry.add_later(_name, lambda: _part("interop"))
 for _name, _names in _VERBS.items():
     _add_later(Model, _name, _names)
 
@@ -162,6 +164,8 @@ def __getattr__(name: str) -> Any:
         found = getattr(_part(_LATER[name]), name)
         globals()[name] = found
         return found
+    if (layer := registry.get(name)) is not None:  # declared after this package was loaded
+        return layer
     close = nearest(name, __all__)
     meant = f". Did you mean {' or '.join(map(repr, close))}?" if close else ""
     msg = f"module {__name__!r} has no attribute {name!r}{meant}"

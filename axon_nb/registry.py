@@ -5,7 +5,7 @@ Knows nothing about what the things are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Generic, TypeVar
 
 from axon_nb.errors import DeclarationError, unknown
@@ -31,6 +31,7 @@ class Registry(Mapping[str, T], Generic[T]):
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._things: dict[str, T] = {}
+        self._later: dict[str, Callable[[], object]] = {}
 
     def add(self, name: str, thing: T, *, replace: bool = False) -> None:
         """Put a thing under a name.
@@ -43,7 +44,13 @@ class Registry(Mapping[str, T], Generic[T]):
             raise DeclarationError(problem)
         self._things[name] = thing
 
+    def add_later(self, name: str, load: Callable[[], object]) -> None:
+        """Name a thing that is added by loading something, which is done when somebody asks for it."""
+        self._later[name] = load
+
     def __getitem__(self, name: str) -> T:
+        if name not in self._things and name in self._later:
+            self._later.pop(name)()
         if name not in self._things:
             raise unknown(self.kind, name, self._things)
         return self._things[name]

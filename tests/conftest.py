@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 HERE = str(Path(__file__).parent)
 if HERE not in sys.path:
@@ -19,6 +20,11 @@ def pytest_ignore_collect(collection_path):
 
 # Tests, and the kernels that they start, leave the user's own compiled steps alone.
 os.environ.setdefault("AXON_NB_CACHE_DIR", str(Path(tempfile.mkdtemp(prefix="axon_nb_tests_")) / "steps"))
+
+# The same drawn examples each time, so that a red run means a change; EXPLORE=1 draws others.
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None)
+settings.load_profile("explore" if os.environ.get("EXPLORE") else "steady")
 
 _STATUS = pytest.StashKey[int]()
 

@@ -60,11 +60,15 @@ def move_after(document: Document, step: ast.expr, other: ast.expr) -> Edit:
     shift = len(put.text) - 1 - len(document.text)
     at = put.text.index(mark)
     moved = place.start + (shift if at <= place.start else 0)
-    old = next(
+    found = (
         node for node in ast.walk(after.cell.tree)
         if isinstance(node, ast.expr) and type(node) is type(step) and after.extent(node).start == moved
         and after.extent(node).end == moved + len(code)
     )  # fmt: skip
+    old = next(found, None)
+    if old is None:
+        problem = "a layer cannot be moved there: the text around it would be read otherwise"
+        raise EditError(problem, fix="delete it here, and insert it there")
     gone = delete(after, old)
     return Edit(gone.text, at - (len(after.text) - len(gone.text) if moved < at else 0))
 

@@ -7,10 +7,10 @@ import pytest
 
 import axon_nb as ax
 from axon_nb.errors import CellError
-from axon_nb.magic.commands import Session, run_command
+from axon_nb.magic.commands import Session
 from axon_nb.magic.show import library
 from axon_nb.widgets.builder import Builder
-from axon_nb.widgets.command import build  # noqa: F401 - adds the command
+from axon_nb.widgets.command import build
 from axon_nb.widgets.explorer import Explorer
 from axon_nb.widgets.live import Live
 from axon_nb.widgets.trainer import Trainer
@@ -315,7 +315,7 @@ def test_a_drawing_is_brought_to_the_models_size():
 def test_the_command_opens_a_builder_that_a_variable_follows():
     variables = {"net": ax.input((None, 4), name="x") | ax.dense(2)}
     session = Session(library(), variables=variables, bind=variables.update)
-    builder = run_command(session, "build net")
+    builder = build(session, ["net"])
     builder.insert("softmax")
     assert variables["net"].output_shape == (None, 2)
     assert "softmax_0" in variables["net"].names.values()
@@ -323,13 +323,13 @@ def test_the_command_opens_a_builder_that_a_variable_follows():
     builder.insert("conv", units=3, kernel_size=3)
     assert builder.error is not None
     assert "conv_0" not in variables["net"].names.values()
-    empty = run_command(session, "build fresh")
+    empty = build(session, ["fresh"])
     empty.insert("input", shape=(None, 3))
     assert variables["fresh"].output_shape == (None, 3)
-    for wrong in ("build dense", "build a b", "build variables", "build 1"):
+    for wrong in (["dense"], ["a", "b"], ["variables"], ["1"]):
         variables["variables"] = 3
         with pytest.raises(CellError):
-            run_command(session, wrong)
+            build(session, wrong)
 
 
 @pytest.mark.parametrize("name", ["Builder", "Explorer", "Trainer", "live", "what_if"])
