@@ -29,19 +29,8 @@ def opened(lab, request):
         f"body[data-jp-theme-light='{str(request.param == 'Light').lower()}']", state="attached", timeout=60_000
     )
     lab.theme = request.param.lower()
-    _load(lab)
+    lab.run(0)
     return lab
-
-
-def _load(lab):
-    """Run the first cell; a key that is pressed while the kernel still starts may be lost, and is pressed again."""
-    cell = lab.page.locator(".jp-Notebook .jp-CodeCell").first
-    for _ in range(6):
-        lab.run(0, wait=False)
-        lab.page.wait_for_timeout(8000)
-        if any(sign.isdigit() for sign in cell.locator(".jp-InputPrompt").inner_text()):
-            return
-    pytest.fail("the first cell did not run")
 
 
 def shot(lab, name):
@@ -51,13 +40,8 @@ def shot(lab, name):
 
 def run(lab, text):
     """Run a text in the cell; return its output."""
-    cell = lab.page.locator(".jp-Notebook .jp-CodeCell").nth(1)
-    prompt = cell.locator(".jp-InputPrompt")
-    before = prompt.inner_text()
     lab.write(1, text)
-    lab.run(1, wait=False)
-    changed = "([one, before]) => /\\[\\d+\\]/.test(one.textContent) && one.textContent.trim() !== before.trim()"
-    lab.page.wait_for_function(changed, arg=[prompt.element_handle(), before], timeout=120_000)
+    cell = lab.run(1)
     return cell.locator(".jp-Cell-outputWrapper")
 
 
