@@ -5,7 +5,9 @@ Knows nothing about layers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from tinygrad import Tensor
@@ -16,6 +18,19 @@ from axon_nb.errors import ShapeError
 from axon_nb.functional.activations import activate
 
 __all__ = ["custom_gradient", "gradient_reversal", "straight_through"]
+
+
+_values_only = ContextVar("values_only", default=False)
+
+
+@contextmanager
+def values_only() -> Iterator[None]:
+    """Leave gradients of one's own out: for looking at what functions compute, as an export does."""
+    token = _values_only.set(True)
+    try:
+        yield
+    finally:
+        _values_only.reset(token)
 
 
 def custom_gradient(forward: Callable[..., Tensor], backward: Callable[..., Any]) -> Callable[..., Tensor]:
@@ -40,6 +55,8 @@ def custom_gradient(forward: Callable[..., Tensor], backward: Callable[..., Any]
     """
 
     def run(*xs: Tensor) -> Tensor:
+        if _values_only.get():
+            return forward(*xs)
         own = [x.uop for x in xs]
         known = list(dict.fromkeys(uop for uop in own if uop.device is not None))
 

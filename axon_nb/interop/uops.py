@@ -14,6 +14,7 @@ from tinygrad.uop.ops import Ops, UOp
 
 from axon_nb.checks import dtype_name
 from axon_nb.errors import AxonError
+from axon_nb.functional.gradient import values_only
 from axon_nb.graph import Node
 from axon_nb.interop.emit import At
 from axon_nb.interop.runs import Runs
@@ -33,7 +34,8 @@ def trace_layer_body(at: At, node: Node, inputs: Sequence[Value | None], runs: R
     def body(run: int, given: list[Tensor]) -> Any:
         scope = _KeepingScope(training=False)
         scopes.append(scope)
-        return call(node.layer, scope, node.placed(tuple(given)))
+        with values_only():
+            return call(node.layer, scope, node.placed(tuple(given)))
 
     return _Walk(at, [x for x in inputs if x is not None], shapes, body, scopes).write()
 

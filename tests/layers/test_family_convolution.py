@@ -299,9 +299,9 @@ X2 = (None, 4, 8, 8)
 ERRORS = [
     (X2, lambda: ax.conv(6, 3, groups=4), r"^conv 'conv_0' .*groups=4 must divide the 4 channels .* and the 6 units"),
     ((None, 8), lambda: ax.conv(6, 3), r"needs 3, 4 or 5 axes.*and got 2(.|\n)*fix: put reshape"),
-    (X2, lambda: ax.conv(6, 9), r"a window of 9 does not fit into 8 cells(.|\n)*fix: a smaller kernel_size"),
+    (X2, lambda: ax.conv(6, 9), r"a window of 9 does not fit into 8 cells(.|\n)*fix: write conv"),
     (X2, lambda: ax.conv(6, (3, 3, 3)), "kernel_size has 3 sizes and the input 2 spatial axes"),
-    (X2, lambda: ax.conv(6, 3, padding=[(1, 1)]), r"padding has 1 pairs and the input 2 .*(.|\n)*fix: give 2 pairs"),
+    (X2, lambda: ax.conv(6, 3, padding=[(1, 1)]), r"padding has 1 pairs and the input 2 .*(.|\n)*fix: write conv"),
     (X2, lambda: ax.conv(6, 3, input_dilation=(1, 2, 3)), "input_dilation has 3 sizes and the input 2 spatial axes"),
     (X2, lambda: ax.conv_transpose(6, 3, groups=4), "groups=4 must divide the 4 channels of the input and the 6 units"),
     (X2, lambda: ax.conv_transpose(6, 1, padding=4), "padding cuts off all of the 8 x 8 cells of the result"),

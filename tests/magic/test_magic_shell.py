@@ -8,6 +8,13 @@ import pytest
 
 from axon_nb.errors import CellError, OptionError, ShapeError
 from axon_nb.magic import extension
+from axon_nb.magic.commands import COMMANDS
+
+
+@pytest.fixture(autouse=True)
+def own_commands(monkeypatch):
+    """Only the magic's own commands: others of this process may have loaded the extension, which adds the builder's."""
+    monkeypatch.delitem(COMMANDS, "build", raising=False)
 
 
 def test_a_cell_binds_its_model_and_shows_one_card(notebook):
