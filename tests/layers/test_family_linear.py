@@ -108,7 +108,7 @@ WRONG = [
     (lambda: functional.bilinear(Tensor.ones(2, 3), Tensor.ones(2, 3), Tensor.ones(1, 3, 4)), "3 and 3, .* 3 and 4"),
     (lambda: functional.bias(Tensor.ones(2, 3), Tensor.ones(2)), "axis -1 has 3 cells.*\n  fix: give 3 values"),
     (lambda: functional.scale(Tensor.ones(2, 3), Tensor.ones(3), 2), "no axis 2: .* 2 axes\n  fix: .* -2 to 1"),
-    (lambda: pair((None, 3), (None, 2, 3), ax.bilinear(2)), r"bilinear_0.* last axis only\n  got: .*\n  fix: put flatten"),
+    (lambda: pair((None, 3), (None, 2, 3), ax.bilinear(2)), r"bilinear_0.* last axis only\n  got: .*\n  fix: put f"),
     (lambda: pair((None,), (None, 3), ax.bilinear(2)), "bilinear 'bilinear_0' .*: needs at least 2 axes"),
     (lambda: (ax.input((None, "wide")) | ax.bias()).params, "bias 'bias_0' .*not known: 'wide' .*\n.*\n  fix: give"),
     (lambda: (ax.input((None, 3)) | ax.scale(axis=3)).params, r"scale 'scale_0' .*no axis 3.*\n  got: \(None, 3\)"),
