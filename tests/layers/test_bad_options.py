@@ -123,4 +123,5 @@ def test_a_bad_rank_or_size(name, shape, make):
 def test_the_tables_are_long_and_over_all_families():
     assert len(OPTIONS) + len(RANKS) >= 60
     families = {thing.declaration.family for thing in registry.values() if isinstance(thing, LayerType)}
+    families -= {"onnx"}  # operators read from a file, made by no user
     assert families <= {registry[name].declaration.family for name, *_ in [*OPTIONS, *RANKS]}
