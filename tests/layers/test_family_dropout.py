@@ -180,9 +180,7 @@ def test_whole_numbers_are_refused(name):
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_features_have_no_channels_to_drop(name):
-    with pytest.raises(
-        ShapeError, match=rf"^{name} .*needs at least 3 axes(.|\n)*fix: write (alpha_)?dropout\(\)"
-    ):
+    with pytest.raises(ShapeError, match=rf"^{name} .*needs at least 3 axes(.|\n)*fix: write (alpha_)?dropout\(\)"):
         _ = (ax.input((None, 4)) | ALL[name](0.5)).output_shape
 
 
