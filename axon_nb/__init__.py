@@ -117,10 +117,14 @@ _TRAINED_VERBS = {"interop": ("to_onnx",), "insight": ("profile",)}
 
 def _part(name: str) -> Any:
     """Load a part of the package."""
-    loaded = importlib.import_module(f"axon_nb.{name}")
-    if name == "serialize":
-        _part("interop")  # which adds languages of code
-    return loaded
+    return importlib.import_module(f"axon_nb.{name}")
+
+
+def _settle_serialize() -> None:
+    """Tell what writes code that more languages stand above it."""
+    from axon_nb.serialize.code import targets
+
+    targets.add_source(lambda: _part("interop"))
 
 
 def _settle_training() -> None:
@@ -149,6 +153,7 @@ def _add_later(owner: type, part: str, names: tuple[str, ...]) -> None:
         setattr(owner, name, Later(name, lambda: _part(part)))
 
 
+when_loaded("serialize", _settle_serialize)
 when_loaded("training", _settle_training)
 for _name in ("onnx_node", "onnx_scan"):
     registry.add_later(_name, lambda: _part("interop"))

@@ -32,6 +32,7 @@ class Registry(Mapping[str, T], Generic[T]):
         self.kind = kind
         self._things: dict[str, T] = {}
         self._later: dict[str, Callable[[], object]] = {}
+        self._sources: list[Callable[[], object]] = []
 
     def add(self, name: str, thing: T, *, replace: bool = False) -> None:
         """Put a thing under a name.
@@ -48,9 +49,15 @@ class Registry(Mapping[str, T], Generic[T]):
         """Name a thing that is added by loading something, which is done when somebody asks for it."""
         self._later[name] = load
 
+    def add_source(self, load: Callable[[], object]) -> None:
+        """Name what adds more things when it is loaded: done once somebody asks for a name that is not there yet."""
+        self._sources.append(load)
+
     def __getitem__(self, name: str) -> T:
         if name not in self._things and name in self._later:
             self._later.pop(name)()
+        while name not in self._things and self._sources:
+            self._sources.pop()()
         if name not in self._things:
             raise unknown(self.kind, name, self._things)
         return self._things[name]

@@ -3,6 +3,7 @@
 Knows nothing about notebooks or training.
 """
 
+from axon_nb.lazy import loaded
 from axon_nb.serialize.code import code
 from axon_nb.serialize.cost import Cost, cost
 from axon_nb.serialize.diff import Diff, diff
@@ -11,3 +12,5 @@ from axon_nb.serialize.reader import from_json
 from axon_nb.serialize.writer import to_json
 
 __all__ = ["Cost", "Diff", "code", "cost", "diff", "equals", "from_json", "to_json"]
+
+loaded("serialize")

@@ -13,7 +13,7 @@ from axon_nb.serialize.equality import is_wiring
 from axon_nb.serialize.plan import WIDTH, Plan, Statement, called
 from axon_nb.serialize.spell import Speller, quoted
 
-targets: Registry[Callable[..., str]] = Registry("language of code")
+targets: Registry[Callable[..., str]] = Registry("code language")
 """What writes a model in a language: a function of the model and the name to give it. ``interop`` adds others."""
 
 

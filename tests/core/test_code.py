@@ -1,6 +1,8 @@
 """The text of a model builds it again."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -208,7 +210,7 @@ def test_the_name_of_the_cell_is_one_that_a_cell_may_have():
 
 def test_a_notebook_shows_the_text_as_it_is():
     assert repr((X | ax.relu()).code()) == 'input((None, 4), name="x") | relu()'
-    with pytest.raises(UnknownNameError, match="no language of code 'cobol'"):
+    with pytest.raises(UnknownNameError, match="no code language 'cobol'"):
         X.code(target="cobol")
 
 
@@ -228,3 +230,12 @@ def test_text_in_names_and_options_is_data():
 
 def test_every_name_in_a_text_is_a_layer():
     assert {"residual", "block", "outputs", "noop", "input"} <= set(registry)
+
+
+def test_every_language_is_there_whichever_part_is_loaded_first():
+    script = (
+        "import axon_nb.serialize.code, axon_nb as ax; "
+        "print(len((ax.input((None, 4)) | ax.dense(2)).code('net', target='torch')) > 100)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "True", done.stderr

@@ -118,6 +118,17 @@ def test_dtypes_are_called_as_in_numpy(dtype, name):
     assert dtype_name(dtype) == name
 
 
+def test_a_registry_loads_more_before_it_says_that_a_name_is_not_there():
+    colours = Registry("colour")
+    colours.add("red", "#f00")
+    colours.add_source(lambda: colours.add("blue", "#00f"))
+    assert colours["red"] == "#f00"
+    assert list(colours) == ["red"]
+    with pytest.raises(UnknownNameError, match="the colours are: blue, red"):
+        colours["green"]
+    assert colours["blue"] == "#00f"
+
+
 def test_a_registry_is_a_mapping_with_an_order():
     colours = Registry("colour")
     colours.add("red", 1)
