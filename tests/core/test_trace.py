@@ -55,7 +55,12 @@ SHAPES = [
 ]
 
 
-@pytest.mark.parametrize(("shape", "layer", "expected"), SHAPES, ids=lambda v: str(v)[:40])
+def spelled(value):
+    """Name a case the same in every process: a function's repr holds its address."""
+    return getattr(value, "__name__", None) or str(value)[:40]
+
+
+@pytest.mark.parametrize(("shape", "layer", "expected"), SHAPES, ids=spelled)
 def test_shapes(shape, layer, expected):
     if expected == ("4*batch",):  # an unnamed size makes no formula
         expected = (None,)
@@ -304,7 +309,7 @@ MACS = [
 ]
 
 
-@pytest.mark.parametrize(("shape", "layer", "macs"), MACS, ids=lambda v: str(v)[:40])
+@pytest.mark.parametrize(("shape", "layer", "macs"), MACS, ids=spelled)
 def test_multiply_adds_of_one_sample(shape, layer, macs):
     assert report(ax.input(shape) | layer).rows[-1].macs == macs
 
