@@ -17,7 +17,7 @@ from axon_nb.engine.program import Program
 from axon_nb.engine.random import generator, uniform, words
 from axon_nb.engine.settings import SETTINGS, Settings
 from axon_nb.engine.steps import compiled_kernels
-from axon_nb.engine.transfer import download, from_bytes, overwrite, settle, to_bytes, upload
+from axon_nb.engine.transfer import Slots, download, from_bytes, overwrite, settle, to_bytes, upload
 
 __all__ = [
     "RUNTIME",
@@ -26,6 +26,7 @@ __all__ = [
     "DeviceList",
     "Program",
     "Settings",
+    "Slots",
     "as_device",
     "choose",
     "compiled_kernels",
