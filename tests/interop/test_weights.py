@@ -1,10 +1,14 @@
 """Weights of other frameworks give their numbers: PyTorch's, Keras's, GGUF's; and a report says what went where."""
 
-import os
 import struct
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from frameworks import keras_on_torch
 from tinygrad import Context
 
 import axon_nb as ax
@@ -114,11 +118,9 @@ def test_what_is_missing_is_an_error_or_keeps_its_first_values():
 @pytest.mark.parametrize("ending", [".weights.h5", ".keras"])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Keras on PyTorch with NumPy 2
 @pytest.mark.slow
-def test_weights_of_keras(tmp_path, ending, monkeypatch):
-    pytest.importorskip("torch")
+def test_weights_of_keras(tmp_path, ending):
     pytest.importorskip("h5py")
-    monkeypatch.setitem(os.environ, "KERAS_BACKEND", "torch")
-    keras = pytest.importorskip("keras")
+    keras = keras_on_torch()
     keras.utils.set_random_seed(0)
     theirs = keras.Sequential([
         keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3, padding="same"), keras.layers.BatchNormalization(),
