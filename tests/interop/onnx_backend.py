@@ -108,10 +108,10 @@ def read(path, info):
 
 def run_in_tinygrad(test):
     """Run a test in tinygrad's own OnnxRunner, to compare."""
+    import axon_nb.engine  # noqa: F401, I001 - brings the CPU's compiler, and has to come first
+
     from tinygrad import Context, Tensor
     from tinygrad.nn.onnx import OnnxRunner
-
-    import axon_nb.engine  # noqa: F401 - brings the CPU's compiler
 
     proto, sets, _ = loaded(test)
     for given, wanted in sets:
