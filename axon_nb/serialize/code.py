@@ -36,12 +36,15 @@ def code(model: Model, name: str | None = None, *, target: str = "axon", python:
     Args:
         model: any model.
         name: what it is called: the text begins with ``%%axon NAME``. Without, it is the body of a cell.
-        target: ``"axon"``, ``"python"``, or another that is installed.
+        target: ``"axon"``, the text of a ``%%axon`` cell; ``"python"``, a plain program with this package; or another:
+            ``"torch"``, ``"tinygrad"``, ``"keras"`` (their weights: ``weights_for``), or ``"elixir"``, the Axon that
+            this package comes from.
         python: the same as ``target="python"``: a plain program.
 
     Raises:
         GraphError: two nodes have the same name.
         UnknownNameError: there is no such target.
+        InteropError: a layer has no code in the framework; names it.
 
     Example:
         >>> from axon_nb import dense, input
