@@ -228,6 +228,7 @@ def silu(x: Tensor) -> Tensor:
     return x * x.sigmoid()
 
 
+swish = silu
 activations.add("swish", silu)
 
 

@@ -260,6 +260,13 @@ def test_it_comes_back_from_code(name):
     assert user["made"].equals(model)
 
 
+@each_layer
+def test_what_it_computes_is_a_pure_function_of_that_name(name):
+    if LAYERS[name].declaration.family != "onnx":  # operators of files, which nobody calls
+        assert callable(getattr(ax.functional, name))
+        assert name in ax.functional.__all__
+
+
 def _offered(text):
     return [word for word, _ in offer_in_cell(text, registry, {}).words]
 
