@@ -223,6 +223,13 @@ def test_split_is_numpys_and_concatenate_its_inverse(sections, axis):
     np.testing.assert_array_equal(functional.concatenate(*parts, axis=axis).numpy(), x)
 
 
+@pytest.mark.parametrize("sections", [1, (4,)])
+def test_split_into_one_part_is_no_tuple(sections):
+    model = ax.input((None, 4)) | ax.split(sections)
+    assert model.output_shape == (None, 4)
+    assert (model | ax.relu()).output_shape == (None, 4)
+
+
 @pytest.mark.parametrize("axis", [-1, 0, 1, 2, -3])
 def test_stack_is_numpys(axis):
     a, b = numbers(2, 3), numbers(2, 3)
