@@ -36,9 +36,9 @@ GROUPS = {
 }
 
 
-@pytest.mark.parametrize("group", GROUPS)
-def test_axon_cases_of_each_number(group):
-    first, *_ = cases = GROUPS[group]
+@pytest.mark.parametrize("cases", [pytest.param(cases, id=group) for group, cases in GROUPS.items()])
+def test_axon_cases_of_each_number(cases):
+    first, *_ = cases
     arrays = [np.asarray(case.raw["args"][0]["tensor"], "float32") for case in cases]
     x = Tensor(np.concatenate([array.ravel() for array in arrays])).cast(first.dtype)
     options = AXONS_DEFAULTS.get(first.name, {}) | first.raw["kwargs"]
