@@ -51,6 +51,8 @@ def reshape(x: Tensor, shape: SampleShape) -> Tensor:
     Shapes:
         (batch, ...) -> (batch, *shape)
 
+    Axon's shape begins with the batch (``:batch``), and calls the size that follows from the rest ``:auto``.
+
     Source: https://hexdocs.pm/axon/Axon.html#reshape/3
 
     Example:
