@@ -548,6 +548,7 @@ ReturnSequence = Annotated[bool, Flag(help="Whether all outputs are returned, no
 ReturnState = Annotated[bool, Flag(help="Whether the last states are returned too.", example=True)]
 Unroll = Annotated[bool, Flag(help="Whether each step is compiled by itself, not time as a loop.", example=True)]
 Heads = Annotated[int, Whole(minimum=1, help="Parts that attend by themselves.", example=8)]
+KeyValueHeads = Annotated[int, Whole(minimum=1, help="Parts of the keys and values, shared by heads.", example=2)]
 Causal = Annotated[bool, Flag(help="Whether a place sees only itself and those before it.", example=True)]
 Base = Annotated[float, Real(above=1, help="Grows the wave lengths from feature to feature.", example=10000)]
 Rotary = Annotated[bool, Flag(help="Whether queries and keys are turned by their place.", example=True)]

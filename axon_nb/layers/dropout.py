@@ -37,8 +37,8 @@ def spatial_dropout(scope: Scope, x: Tensor, rate: Rate = 0.5, *, channels: Chan
     Shapes:
         (batch, channels, *spatial) -> the same; with ``channels="last"`` (batch, *spatial, channels)
 
-    Whole channels are dropped, as in PyTorch and Keras; Axon drops places, in all channels at once. Its channels are
-    last by default.
+    Whole channels are dropped, as in PyTorch and Keras; Axon drops places, in all channels at once, and has its
+    channels last by default.
 
     Source: Tompson and others 2015, https://arxiv.org/abs/1411.4280
 
@@ -85,7 +85,7 @@ def feature_alpha_dropout(scope: Scope, x: Tensor, rate: Rate = 0.5, *, channels
         (batch, channels, *spatial) -> the same; with ``channels="last"`` (batch, *spatial, channels)
 
     Whole channels are dropped and scaled as by ``alpha_dropout``, as in PyTorch; Axon puts -selu(x) in place of what it
-    drops and does not shift.
+    drops and does not shift, and has its channels last by default.
 
     Source: Klambauer and others 2017, https://arxiv.org/abs/1706.02515
 
