@@ -8,15 +8,26 @@ from __future__ import annotations
 import functools
 import itertools
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 from axon_nb import shapes
 from axon_nb.declaration import Declaration
 from axon_nb.errors import AxonError, GraphError, article, brief, unknown
-from axon_nb.layer import Layer, Op, as_layer, check_name, combinator, mixed, need_layer, registry, unnested
+from axon_nb.layer import (
+    Layer,
+    Op,
+    as_layer,
+    check_name,
+    combinator,
+    is_applicable,
+    mixed,
+    need_layer,
+    registry,
+    unnested,
+)
 from axon_nb.options import Choice, Flag, Option, OptionType
+from axon_nb.rules import Rules, is_frozen, merged
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -110,21 +121,6 @@ class Node:
         return f"<Node {self.layer!r}>"
 
 
-Rules: TypeAlias = tuple[tuple[str, bool], ...]
-"""Globs of a layer's parameters, and whether these are frozen."""
-
-
-def is_frozen(rules: Rules, name: str) -> bool:
-    """Tell whether a layer's rules freeze its parameter of that name: the last rule that fits holds.
-
-    Example:
-        >>> rules = (("*", True), ("bias", False))
-        >>> is_frozen(rules, "kernel"), is_frozen(rules, "bias")
-        (True, False)
-    """
-    return next((value for glob, value in reversed(rules) if fnmatchcase(name, glob)), False)
-
-
 Structure: TypeAlias = "Node | tuple[Structure, ...] | dict[str, Structure]"
 
 
@@ -191,15 +187,19 @@ class Model:
 
     def is_frozen(self, layer: Op, name: str) -> bool:
         """Tell whether training leaves a layer's parameter alone: one of the layer's nodes says so."""
-        return any(is_frozen(rules, name) for rules in self._frozen.get(layer, ()))
+        return is_frozen(self.rules_of(layer), name)
+
+    def rules_of(self, layer: Op) -> Rules:
+        """Say what is frozen of a layer: what any of its uses says."""
+        return self._frozen.get(layer, ())
 
     @functools.cached_property
-    def _frozen(self) -> dict[Op, set[Rules]]:
-        rules: dict[Op, set[Rules]] = {}
+    def _frozen(self) -> dict[Op, Rules]:
+        rules: dict[Op, list[Rules]] = {}
         for node in self.nodes:
             if node.frozen:
-                rules.setdefault(node.layer, set()).add(node.frozen)
-        return rules
+                rules.setdefault(node.layer, []).append(node.frozen)
+        return {layer: merged(several) for layer, several in rules.items()}
 
     def named(self, name: str | None) -> Model:
         """Return the same model under a name: what its part is called when it is composed.
