@@ -658,6 +658,21 @@ class Part(Layer):
     def ops(self) -> Iterator[Op]:  # noqa: D102
         return (node.layer for node in self.model.nodes if not node.is_input and not node.is_pick)
 
+    @property
+    def chain(self) -> tuple[Op, ...]:
+        """Its layers, where it is no more than layers in a row behind bare inputs; else none."""
+        given = tuple(self.model.inputs)
+        bare = all(node.options == INPUT.bind((), {}) and not node.own_name for node in given)
+        rest = self.model.nodes[len(given) :]
+        before = given
+        for node in rest:
+            if node.inputs != before or node.is_input or node.is_pick or node.path or node.own_name != node.layer.name:
+                return ()
+            before = (node,)
+        ops = tuple(node.layer for node in rest)
+        alone = len(set(ops)) == len(ops) and before == (self.model.outputs,)
+        return ops if bare and alone and self.model.nodes[: len(given)] == given else ()
+
     def __repr__(self) -> str:
         return repr(self.model)
 

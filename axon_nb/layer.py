@@ -316,6 +316,13 @@ def registered(made: LayerType) -> LayerType:
     return made
 
 
+def declared(name: str) -> Declaration | None:
+    """Find by its name how a layer of this package is declared, also one that a combinator ``makes``."""
+    known = registry.get(name)
+    made: Declaration | None = getattr(known, "declaration" if isinstance(known, LayerType) else "makes", None)
+    return made
+
+
 def combinator(function: Callable[..., Any]) -> Callable[..., Any]:
     """Put a function that joins layers into the registry, so that ``%%axon`` cells know it."""
     registry.add(function.__name__, function)
@@ -475,5 +482,5 @@ def show_value(value: object) -> str:
 
 __all__ = [
     "Branches", "Chain", "Layer", "LayerType", "Op", "Same", "adapters", "as_layer", "check_name", "combinator",
-    "layer", "mapped", "mixed", "need_layer", "registered", "registry", "unnested",
+    "declared", "layer", "mapped", "mixed", "need_layer", "registered", "registry", "unnested",
 ]  # fmt: skip

@@ -504,7 +504,9 @@ def _enter_part(node: Node, parent: NodeTrace) -> NodeTrace:
     declared = node.options["shape"]
     if declared is not None and isinstance(parent.shape, tuple):
         _unify(declared, parent.shape, node.layer.source if node.layer.joined else None)
-    if parent.dtype != node.options["dtype"]:
+    # What a policy makes of float32, the usual kind, are numbers of another length.
+    is_float = node.options["dtype"] == "float32" and "float" in (parent.dtype or "")
+    if parent.dtype != node.options["dtype"] and not is_float:
         problem = f"takes {node.options['dtype']} numbers, and gets {parent.dtype}"
         raise ShapeError(problem)
     return replace(parent, params=(), macs=0)
