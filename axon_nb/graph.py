@@ -232,7 +232,10 @@ class Model:
             return Model(self.outputs[str(key)])
         if isinstance(self.outputs, tuple) and isinstance(key, int) and -len(self.outputs) <= key < len(self.outputs):
             return Model(self.outputs[key])
-        known = list(self.outputs) if isinstance(self.outputs, dict) else range(len(list(leaves(self.outputs))))
+        if isinstance(self.outputs, Node):
+            problem = "the model has one output, which is the model itself"
+            raise GraphError(problem, got=brief(key), fix="model.upto(name) ends at another layer")
+        known = list(self.outputs) if isinstance(self.outputs, dict) else range(len(self.outputs))
         raise unknown("output", key, map(str, known), error=GraphError)  # noqa: EM101 - the kind, not the message
 
     def __or__(self, other: object) -> Model:
@@ -247,14 +250,34 @@ class Model:
     __array_ufunc__ = None  # array | model: NumPy leaves the answer to the model
 
     def __ror__(self, other: object) -> Model:
-        if isinstance(other, tuple | list) and other and all(isinstance(one, Model) for one in other):
-            return _join(list(other), self)
+        if isinstance(other, tuple | list | dict) and other and is_applicable(other):
+            return self(other)
         problem = f"{article(type(other).__name__)} cannot be piped into a model"
         raise GraphError(problem, got=brief(other), fix="begin with input(...), or call model.predict(params, x)")
 
-    def __call__(self, *inputs: Any) -> Model:
-        """Apply this model to others, as a layer is applied."""
-        return _join([_need_model(one) for one in unnested(inputs)], self)
+    def __call__(self, *inputs: Any, **named: Any) -> Model:
+        """Apply this model to others, as a layer is applied; inputs may be given by name: ``model(image=x)``."""
+        only = inputs[0] if len(inputs) == 1 and not named else None
+        if isinstance(only, dict) and set(only) <= {self.names[node] for node in self.inputs}:
+            inputs, named = (), only
+        given = [_need_model(one) for one in unnested(inputs)]
+        return _join([*given, *self._named(named, len(given))], self)
+
+    def _named(self, given: Mapping[str, Any], placed: int) -> list[Model]:
+        """Sort models that are given by the names of inputs; so many are placed already."""
+        names = [self.names[node] for node in self.inputs]
+        for name in given:
+            if name not in names:
+                msg = "input"
+                raise unknown(msg, name, names, error=GraphError)
+            if name in names[:placed]:
+                problem = f"input {name!r} is given twice"
+                raise GraphError(problem)
+        missing = [name for name in names[placed:] if name not in given]
+        if given and missing:
+            problem = f"the model needs {' and '.join(map(repr, missing))} too"
+            raise GraphError(problem, got=", ".join(given))
+        return [_need_model(given[name]) for name in names[placed:] if name in given]
 
     def __add__(self, other: object) -> Any:
         return _arithmetic("add", self, other)
@@ -605,8 +628,11 @@ def _join(lefts: list[Model], right: Model) -> Model:
         names = ", ".join(right.names[node] for node in right.inputs)
         raise GraphError(problem, got=f"inputs: {names}", fix="pipe one model for each input: (a, b) | model")
     path = (right.name or f"part_{count}",)
+    entry = object()
     bound = {
-        node: node.altered(layer=again(node.layer), own_name=node.own_name, inputs=(value,), path=path + node.path)
+        node: node.altered(
+            layer=again(node.layer, entry), own_name=node.own_name, inputs=(value,), path=path + node.path
+        )
         for node, value in zip(right.inputs, outputs, strict=True)
     }
     return Model(_copy(right, path, bound), parts=count + 1)
@@ -630,9 +656,10 @@ class Part(Layer):
             names = ", ".join(self.model.names[node] for node in expected)
             raise GraphError(problem, got=f"inputs: {names}", fix="pipe one model for each input: (a, b) | model")
         path = wiring.path or ((self.model.name,) if self.model.name else ())
+        entry = object()
         bound = {
             node: node.altered(
-                layer=again(node.layer, named=bool(path)), own_name=node.own_name if path else None,
+                layer=again(node.layer, entry, named=bool(path)), own_name=node.own_name if path else None,
                 inputs=(value,), path=path + node.path,
             )
             for node, value in zip(expected, inputs, strict=True)
@@ -686,10 +713,16 @@ def as_part(value: Any) -> Layer:
     return Part(value) if isinstance(value, Model) and not isinstance(value, Source) else need_layer(value)
 
 
-def again(op: Op, *, named: bool = True) -> Op:
-    """Make an input's layer anew: it has no weights to share, and would be named as a further use of the open input."""
+def again(op: Op, entry: object, *, named: bool = True) -> Op:
+    """Make an input's layer anew: it has no weights to share, and would be named as a further use of the open input.
+
+    Args:
+        op: the layer of an open input.
+        entry: the same for all inputs of a part, where it is put in: a name of a size means one size among them.
+        named: whether it keeps its name.
+    """
     made = Op(op.declaration, op.options, op.name if named else None)
-    made.joined, made.source = made.source, op.source
+    made.joined, made.source, made.entry = made.source, op.source, entry
     return made
 
 

@@ -314,6 +314,7 @@ def trace(model: Model, shapes: dict[str, Any] | None = None, missing: Collectio
     probes = make_probes(shape for shape in given.values() if shape is not None)
     values: dict[Node, list[Any] | None] = {}
     known: dict[Node, NodeTrace] = {}
+    entries: dict[object, dict[Any, tuple[int, str]]] = {}
     failed = False
     for node in model.nodes:
         if failed:
@@ -323,6 +324,8 @@ def trace(model: Model, shapes: dict[str, Any] | None = None, missing: Collectio
             known[node], values[node] = NodeTrace(missing=True), None
             continue
         known[node], values[node] = _trace_node(model, node, given, probes, values, known)
+        if node.is_input and node.parents and known[node].error is None:
+            known[node] = _named_once(model, node, known[node], entries.setdefault(node.layer.entry or node, {}))
         error = known[node].error
         if error is not None:
             failed = True
@@ -510,6 +513,24 @@ def _enter_part(node: Node, parent: NodeTrace) -> NodeTrace:
         problem = f"takes {node.options['dtype']} numbers, and gets {parent.dtype}"
         raise ShapeError(problem)
     return replace(parent, params=(), macs=0)
+
+
+def _named_once(model: Model, node: Node, found: NodeTrace, sizes: dict[Any, tuple[int, str]]) -> NodeTrace:
+    """Check that a name means one size in all that one use of a part is given."""
+    declared: Any = node.options["shape"]
+    shape: Any = found.shape
+    if declared is None or shape is None:
+        return found
+    named = [(want, have) for want, have in zip(declared, shape, strict=True) if isinstance(want, str)]
+    for want, have in named:
+        if not isinstance(have, int):
+            continue
+        size, place = sizes.setdefault(want, (have, model.names[node]))
+        if size != have:
+            problem = f"dim {want!r} is {have} here and {size} in input {place!r}"
+            error = ShapeError(problem, where=where(node.layer, model.names[node]), got=show(shape))
+            return NodeTrace(error=error)
+    return found
 
 
 def _unify(declared: Shape, actual: Any, source: Source | None = None) -> None:

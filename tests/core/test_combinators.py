@@ -102,6 +102,44 @@ def test_tuplify_gives_one_input_to_all():
     assert ax.tuplify(X | ax.dense(2), Y).output_shape == ((None, 2), (None, 4))
 
 
+def test_a_pipe_into_several_layers_gives_them_one_input():
+    assert [y.shape for y in run(X | (ax.dense(2), three()), 1)] == [(1, 2), (1, 4)]
+    assert (X | [ax.relu, lambda x: x, ax.noop]).output_shape == ((None, 4),) * 3
+    assert (X | {"a": ax.dense(2), "b": (ax.relu(),)}).output_shape == {"a": (None, 2), "b": ((None, 4),)}
+    block = ax.dense(3) | (ax.dense(2), ax.dense(3) | ax.relu()) | ax.concatenate()
+    assert (X | block).output_shape == (None, 5)
+    assert (X | ax.block("b", (ax.dense(2), ax.dense(2)), ax.add())).output_shape == (None, 2)
+    for wrong, words in ((), "a tuple"), ([3], "a list"), ({"a": None}, "a dict"), ((X, X), "a tuple"):
+        with pytest.raises(GraphError, match=f"^{words} is not a layer"):
+            X | wrong
+    with pytest.raises(GraphError, match="outputs are all models, or all layers"):
+        X | (X | ax.dense(2), ax.dense(2))
+
+
+def test_the_inputs_of_a_model_are_given_by_name():
+    both = ax.subtract(X, Y)
+    for made, expected in (
+        (both(y=Y, x=X), 3), (both({"y": Y, "x": X}), 3), (both(Y, y=X), -3), ({"y": X, "x": Y} | both, -3),
+    ):  # fmt: skip
+        assert made.predict(made.init(), {"x": 5 * ONES, "y": 2 * ONES}).tolist() == [[expected] * 4]
+    with pytest.raises(GraphError, match=r"^there is no input 'z'\n  fix: the inputs are: x, y"):
+        both(x=X, z=Y)
+    with pytest.raises(GraphError, match=r"^input 'x' is given twice"):
+        both(X, x=Y)
+    with pytest.raises(GraphError, match=r"^the model needs 'y' too\n  got: x"):
+        both(x=X)
+
+
+def test_cond_takes_models_as_parts():
+    high, low = ax.input((None, 4)) | three(2.0), ax.input((None, 4)) | three(1.0)
+    model = X | ax.cond(lambda x: x.mean(1) > 2, high, low)
+    assert model.init().count == 32
+    assert run(model, 1).tolist() == [[4.0] * 4]
+    assert run(model, 3).tolist() == [[24.0] * 4]
+    with pytest.raises(GraphError, match="cond takes three models, or three layers"):
+        ax.cond(X | (lambda x: x.mean(1)), ax.relu(), ax.tanh())
+
+
 def test_parallel_gives_each_an_input():
     first, second = run((X, Y) | ax.parallel(three(1.0), three(2.0)), 1, 10)
     assert (first[0, 0], second[0, 0]) == (4, 80)
