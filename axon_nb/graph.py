@@ -209,6 +209,12 @@ class Model:
         """
         return Model(self.outputs, name, parts=self._parts)
 
+    def __copy__(self) -> Model:
+        return self  # nothing in it can be changed
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _from_json, (self.to_json(),)  # type: ignore[attr-defined]  # a verb; layers of one's own it warns of
+
     def __axon_apply__(self, layer: Layer, models: tuple[Any, ...]) -> Model:
         inputs: list[Node | None] = []
         for model in models:
@@ -316,6 +322,11 @@ class Model:
             return getattr(self, "output_shape", None)
         except AxonError:
             return None  # a model that does not fit still has a repr
+
+
+def _from_json(text: str) -> Model:
+    made: Model = Model.from_json(text)  # type: ignore[attr-defined]  # a verb
+    return made
 
 
 class Source(Model):

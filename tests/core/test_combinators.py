@@ -1,10 +1,13 @@
 """Joining layers and models: each combinator on both, sharing by identity, copies with weights of their own."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
 import axon_nb as ax
-from axon_nb.errors import DeclarationError, GraphError, OptionError
+from axon_nb.errors import DeclarationError, FileError, GraphError, OptionError
 from axon_nb.layer import Layer
 
 X = ax.input((None, 4), name="x")
@@ -48,6 +51,29 @@ def test_a_clone_of_a_model():
     assert {*(enc + ax.clone(enc)).params} == {"d.kernel", "d.bias", "d_1.kernel", "d_1.bias"}
     assert len(ax.clone(enc, 3).init().leaves) == 6
     assert ax.clone(enc, 3).output_shape == (None, 4)
+
+
+def test_a_deep_copy_has_weights_of_its_own_and_shares_what_is_copied_with_it():
+    model = (X | ax.dense(4) | ax.relu()).freeze("dense_0").apply_policy(ax.policies.float16).hook("x", print)
+    made = copy.deepcopy(model)
+    assert made.equals(model)
+    assert not {*made.layers} & {*model.layers}
+    assert copy.copy(model) is model
+    twin = ax.dense(4)
+    first, second = copy.deepcopy([twin, twin | ax.relu()])
+    assert (X | twin | first | second).init().count == 40
+    composed = X | ax.dense(4) | (ax.input((None, 4)) | ax.dense(2))
+    assert copy.deepcopy(composed).equals(composed)
+
+
+def test_a_model_is_pickled_as_its_json():
+    model = ax.compose(a=X | ax.dense(4), b=Y | ax.dense(2))
+    made = pickle.loads(pickle.dumps(model))
+    assert made.equals(model)
+    with pytest.warns(UserWarning, match="code of your own is not stored"):
+        stored = pickle.dumps(X | (lambda x: x * 2))
+    with pytest.raises(FileError, match="code of your own, which must be brought: function_0"):
+        pickle.loads(stored)
 
 
 def test_repeat_has_one_set_of_weights():
