@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import axon_nb as ax
-from axon_nb import trace as tracing
 from axon_nb.errors import ShapeError, UnknownNameError
 from axon_nb.probes import make_probes
+from axon_nb.trace import layer as tracing
 from axon_nb.trace import report, trace
 
 
