@@ -129,7 +129,7 @@ def _by_parameter(model: Model, text: str, layers: list[Op]) -> dict[Op, str]:
 
 def _check_meant(model: Model, text: str, named: Mapping[Op, str]) -> None:
     """Refuse the name of a parameter that no layer has."""
-    known = parameters_of(model)
+    known = parameters_of(model, states=True)  # which may be named, and are not trained anyway
     if not any(_has(known, layer, glob) for layer, glob in named.items()):
         names = {layer: model.names[model.owners[layer]] for layer in known}
         msg = "parameter"
@@ -140,11 +140,11 @@ def _has(known: Mapping[Op, tuple[str, ...]], layer: Op, glob: str) -> bool:
     return layer not in known or any(fits(glob, name) for name in known[layer])
 
 
-def parameters_of(model: Model) -> dict[Op, tuple[str, ...]]:
-    """List the names of each layer's parameters that can be trained, for layers whose shapes are known."""
+def parameters_of(model: Model, *, states: bool = False) -> dict[Op, tuple[str, ...]]:
+    """List the names of each layer's parameters that can be trained, for layers whose shapes are known; or of all."""
     traced = trace(model)
     return {
-        layer: tuple(spec.name for spec in traced.nodes[node].params if not spec.is_state)
+        layer: tuple(spec.name for spec in traced.nodes[node].params if states or not spec.is_state)
         for layer, node in model.owners.items()
         if traced.nodes[node].shape is not None and not node.is_input and not node.is_pick
     }

