@@ -66,3 +66,12 @@ def _model(model: Model, rename: Rename, known: dict[Any, Any]) -> Model:
             new.__getitem__, layer=node.layer if kept else renewed(node.layer, rename, known)
         )  # fmt: skip
     return Model(map_leaves(model.outputs, new.__getitem__), model.name and rename(model.name))
+
+
+def _copied(thing: Any, memo: dict[int, Any]) -> Any:
+    """Copy for ``copy.deepcopy``: with weights of its own, as there; what is copied with it shares what it shared."""
+    return renewed(thing, known=memo.setdefault(id(renewed), {}))
+
+
+for _kind in (Layer, Model):
+    setattr(_kind, "__deepcopy__", _copied)  # noqa: B010 - mypy takes an assignment for a method of the class

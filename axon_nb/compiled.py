@@ -17,7 +17,7 @@ from axon_nb import hooks
 from axon_nb.data import as_inputs, batch_shapes
 from axon_nb.engine import RUNTIME, Program, default_device, download, ready, upload
 from axon_nb.engine import random as streams
-from axon_nb.errors import AxonError, DataError, OptionError, ParamsError, ShapeError, brief
+from axon_nb.errors import AxonError, DataError, GraphError, OptionError, ParamsError, ShapeError, brief
 from axon_nb.functional.initializers import as_initializer
 from axon_nb.graph import Model, Node, leaves, map_leaves, verb, where
 from axon_nb.lazy import numpy as np
@@ -83,6 +83,12 @@ def _hook_first(traced: Trace, drawn: dict[Path, Leaf], kept: Mapping[Path, Tens
         found = hooks.initialized(traced.model, node, {name: drawn[path].tensor for name, path in paths.items()})
         for name, path in paths.items():
             drawn[path] = replace(drawn[path], tensor=found[name])
+
+
+def _check_mode(mode: Any) -> None:
+    if mode not in ("train", "inference"):
+        problem = "mode is 'train' or 'inference'"
+        raise OptionError(problem, got=brief(mode))
 
 
 def _check_seed(seed: Any) -> None:
@@ -324,9 +330,7 @@ def apply(model: Model, params: Params, x: Any, mode: Mode = "train", seed: int 
         >>> after["batch_norm_0"]["mean"].tolist()
         [1.0]
     """
-    if mode not in ("train", "inference"):
-        problem = "mode is 'train' or 'inference'"
-        raise OptionError(problem, got=repr(mode))
+    _check_mode(mode)
     _check_seed(seed)
     _check_params(params)
     with RUNTIME:
@@ -345,6 +349,10 @@ def build(model: Model, mode: Mode = "inference") -> tuple[Callable[..., Params]
 
     In train mode ``predict_fn(params, x, seed)`` returns the output and the next params, as ``apply`` does.
 
+    Raises:
+        GraphError: it is no model.
+        OptionError: the mode is not ``"train"`` or ``"inference"``.
+
     Example:
         >>> import numpy as np
         >>> from axon_nb import build, dense, input
@@ -352,6 +360,10 @@ def build(model: Model, mode: Mode = "inference") -> tuple[Callable[..., Params]
         >>> predict_fn(init_fn(0), np.ones((1, 3), "float32")).shape
         (1, 2)
     """
+    if not isinstance(model, Model):
+        problem = "build takes a model"
+        raise GraphError(problem, got=brief(model), fix="begin with input(...): input((None, 3)) | layer")
+    _check_mode(mode)
     if mode == "inference":
         return model.init, model.predict  # type: ignore[attr-defined]  # verbs, added above
     return model.init, lambda params, x, seed=0: apply(model, params, x, mode, seed)  # type: ignore[attr-defined]

@@ -131,7 +131,8 @@ def _place(owner: str, options: tuple[Option, ...], args: tuple[Any, ...]) -> di
     if len(args) > len(places):
         names = ", ".join(o.name for o in places)
         expected = f"takes {len(places)} positional options ({names})" if places else "takes no options by position"
-        fix = f"name the others: {owner}(..., option=value)" if len(options) > len(places) else ()
+        rest = [o.name for o in options if not o.positional]
+        fix = f"name the others: {owner}({'..., ' if places else ''}{rest[0]}={args[len(places)]!r})" if rest else ()
         raise OptionError(expected, where=owner, got=", ".join(map(repr, args)), fix=fix)
     return {option.name: value for option, value in zip(places, args, strict=False)}
 

@@ -8,15 +8,26 @@ from __future__ import annotations
 import functools
 import itertools
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 from axon_nb import shapes
 from axon_nb.declaration import Declaration
 from axon_nb.errors import AxonError, GraphError, article, brief, unknown
-from axon_nb.layer import Layer, Op, as_layer, check_name, combinator, mixed, need_layer, registry, unnested
+from axon_nb.layer import (
+    Layer,
+    Op,
+    as_layer,
+    check_name,
+    combinator,
+    is_applicable,
+    mixed,
+    need_layer,
+    registry,
+    unnested,
+)
 from axon_nb.options import Choice, Flag, Option, OptionType
+from axon_nb.rules import Rules, is_frozen, merged
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -110,21 +121,6 @@ class Node:
         return f"<Node {self.layer!r}>"
 
 
-Rules: TypeAlias = tuple[tuple[str, bool], ...]
-"""Globs of a layer's parameters, and whether these are frozen."""
-
-
-def is_frozen(rules: Rules, name: str) -> bool:
-    """Tell whether a layer's rules freeze its parameter of that name: the last rule that fits holds.
-
-    Example:
-        >>> rules = (("*", True), ("bias", False))
-        >>> is_frozen(rules, "kernel"), is_frozen(rules, "bias")
-        (True, False)
-    """
-    return next((value for glob, value in reversed(rules) if fnmatchcase(name, glob)), False)
-
-
 Structure: TypeAlias = "Node | tuple[Structure, ...] | dict[str, Structure]"
 
 
@@ -191,15 +187,19 @@ class Model:
 
     def is_frozen(self, layer: Op, name: str) -> bool:
         """Tell whether training leaves a layer's parameter alone: one of the layer's nodes says so."""
-        return any(is_frozen(rules, name) for rules in self._frozen.get(layer, ()))
+        return is_frozen(self.rules_of(layer), name)
+
+    def rules_of(self, layer: Op) -> Rules:
+        """Say what is frozen of a layer: what any of its uses says."""
+        return self._frozen.get(layer, ())
 
     @functools.cached_property
-    def _frozen(self) -> dict[Op, set[Rules]]:
-        rules: dict[Op, set[Rules]] = {}
+    def _frozen(self) -> dict[Op, Rules]:
+        rules: dict[Op, list[Rules]] = {}
         for node in self.nodes:
             if node.frozen:
-                rules.setdefault(node.layer, set()).add(node.frozen)
-        return rules
+                rules.setdefault(node.layer, []).append(node.frozen)
+        return {layer: merged(several) for layer, several in rules.items()}
 
     def named(self, name: str | None) -> Model:
         """Return the same model under a name: what its part is called when it is composed.
@@ -208,6 +208,12 @@ class Model:
             DeclarationError: the name is empty or has a dot.
         """
         return Model(self.outputs, name, parts=self._parts)
+
+    def __copy__(self) -> Model:
+        return self  # nothing in it can be changed
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _from_json, (self.to_json(),)  # type: ignore[attr-defined]  # a verb; layers of one's own it warns of
 
     def __axon_apply__(self, layer: Layer, models: tuple[Any, ...]) -> Model:
         inputs: list[Node | None] = []
@@ -232,7 +238,10 @@ class Model:
             return Model(self.outputs[str(key)])
         if isinstance(self.outputs, tuple) and isinstance(key, int) and -len(self.outputs) <= key < len(self.outputs):
             return Model(self.outputs[key])
-        known = list(self.outputs) if isinstance(self.outputs, dict) else range(len(list(leaves(self.outputs))))
+        if isinstance(self.outputs, Node):
+            problem = "the model has one output, which is the model itself"
+            raise GraphError(problem, got=brief(key), fix="model.upto(name) ends at another layer")
+        known = list(self.outputs) if isinstance(self.outputs, dict) else range(len(self.outputs))
         raise unknown("output", key, map(str, known), error=GraphError)  # noqa: EM101 - the kind, not the message
 
     def __or__(self, other: object) -> Model:
@@ -247,14 +256,34 @@ class Model:
     __array_ufunc__ = None  # array | model: NumPy leaves the answer to the model
 
     def __ror__(self, other: object) -> Model:
-        if isinstance(other, tuple | list) and other and all(isinstance(one, Model) for one in other):
-            return _join(list(other), self)
+        if isinstance(other, tuple | list | dict) and other and is_applicable(other):
+            return self(other)
         problem = f"{article(type(other).__name__)} cannot be piped into a model"
         raise GraphError(problem, got=brief(other), fix="begin with input(...), or call model.predict(params, x)")
 
-    def __call__(self, *inputs: Any) -> Model:
-        """Apply this model to others, as a layer is applied."""
-        return _join([_need_model(one) for one in unnested(inputs)], self)
+    def __call__(self, *inputs: Any, **named: Any) -> Model:
+        """Apply this model to others, as a layer is applied; inputs may be given by name: ``model(image=x)``."""
+        only = inputs[0] if len(inputs) == 1 and not named else None
+        if isinstance(only, dict) and set(only) <= {self.names[node] for node in self.inputs}:
+            inputs, named = (), only
+        given = [_need_model(one) for one in unnested(inputs)]
+        return _join([*given, *self._named(named, len(given))], self)
+
+    def _named(self, given: Mapping[str, Any], placed: int) -> list[Model]:
+        """Sort models that are given by the names of inputs; so many are placed already."""
+        names = [self.names[node] for node in self.inputs]
+        for name in given:
+            if name not in names:
+                msg = "input"
+                raise unknown(msg, name, names, error=GraphError)
+            if name in names[:placed]:
+                problem = f"input {name!r} is given twice"
+                raise GraphError(problem)
+        missing = [name for name in names[placed:] if name not in given]
+        if given and missing:
+            problem = f"the model needs {' and '.join(map(repr, missing))} too"
+            raise GraphError(problem, got=", ".join(given))
+        return [_need_model(given[name]) for name in names[placed:] if name in given]
 
     def __add__(self, other: object) -> Any:
         return _arithmetic("add", self, other)
@@ -293,6 +322,11 @@ class Model:
             return getattr(self, "output_shape", None)
         except AxonError:
             return None  # a model that does not fit still has a repr
+
+
+def _from_json(text: str) -> Model:
+    made: Model = Model.from_json(text)  # type: ignore[attr-defined]  # a verb
+    return made
 
 
 class Source(Model):
@@ -605,8 +639,11 @@ def _join(lefts: list[Model], right: Model) -> Model:
         names = ", ".join(right.names[node] for node in right.inputs)
         raise GraphError(problem, got=f"inputs: {names}", fix="pipe one model for each input: (a, b) | model")
     path = (right.name or f"part_{count}",)
+    entry = object()
     bound = {
-        node: node.altered(layer=again(node.layer), own_name=node.own_name, inputs=(value,), path=path + node.path)
+        node: node.altered(
+            layer=again(node.layer, entry), own_name=node.own_name, inputs=(value,), path=path + node.path
+        )
         for node, value in zip(right.inputs, outputs, strict=True)
     }
     return Model(_copy(right, path, bound), parts=count + 1)
@@ -630,9 +667,10 @@ class Part(Layer):
             names = ", ".join(self.model.names[node] for node in expected)
             raise GraphError(problem, got=f"inputs: {names}", fix="pipe one model for each input: (a, b) | model")
         path = wiring.path or ((self.model.name,) if self.model.name else ())
+        entry = object()
         bound = {
             node: node.altered(
-                layer=again(node.layer, named=bool(path)), own_name=node.own_name if path else None,
+                layer=again(node.layer, entry, named=bool(path)), own_name=node.own_name if path else None,
                 inputs=(value,), path=path + node.path,
             )
             for node, value in zip(expected, inputs, strict=True)
@@ -658,6 +696,21 @@ class Part(Layer):
     def ops(self) -> Iterator[Op]:  # noqa: D102
         return (node.layer for node in self.model.nodes if not node.is_input and not node.is_pick)
 
+    @property
+    def chain(self) -> tuple[Op, ...]:
+        """Its layers, where it is no more than layers in a row behind bare inputs; else none."""
+        given = tuple(self.model.inputs)
+        bare = all(node.options == INPUT.bind((), {}) and not node.own_name for node in given)
+        rest = self.model.nodes[len(given) :]
+        before = given
+        for node in rest:
+            if node.inputs != before or node.is_input or node.is_pick or node.path or node.own_name != node.layer.name:
+                return ()
+            before = (node,)
+        ops = tuple(node.layer for node in rest)
+        alone = len(set(ops)) == len(ops) and before == (self.model.outputs,)
+        return ops if bare and alone and self.model.nodes[: len(given)] == given else ()
+
     def __repr__(self) -> str:
         return repr(self.model)
 
@@ -671,10 +724,16 @@ def as_part(value: Any) -> Layer:
     return Part(value) if isinstance(value, Model) and not isinstance(value, Source) else need_layer(value)
 
 
-def again(op: Op, *, named: bool = True) -> Op:
-    """Make an input's layer anew: it has no weights to share, and would be named as a further use of the open input."""
+def again(op: Op, entry: object, *, named: bool = True) -> Op:
+    """Make an input's layer anew: it has no weights to share, and would be named as a further use of the open input.
+
+    Args:
+        op: the layer of an open input.
+        entry: the same for all inputs of a part, where it is put in: a name of a size means one size among them.
+        named: whether it keeps its name.
+    """
     made = Op(op.declaration, op.options, op.name if named else None)
-    made.joined, made.source = made.source, op.source
+    made.joined, made.source, made.entry = made.source, op.source, entry
     return made
 
 

@@ -70,6 +70,8 @@ def hook(
     (``tensor.numpy()``); that is slower. With ``compiled=True`` the function is called once, while the program is
     recorded, and its tensor operations become part of it; it cannot read values then.
 
+    Saving and ``code()`` keep that there is a hook, its function stands there by name: who loads brings it.
+
     Args:
         model: the model.
         what: which layers: see ``find``.
@@ -96,14 +98,23 @@ def hook(
         >>> seen["dense_0"].tolist()
         [[3.0, 3.0]]
     """
-    _check(fn, on, mode)
+    made = made_hook(fn, on, mode, compiled=compiled)
     nodes = set(select(model, what))
-    made = Hook(fn, on, mode, compiled, _takes_name(fn))
 
     def change(node: Node, parents: tuple[Node, ...]) -> Node:
         return node.altered(parents=parents, hooks=(*node.hooks, made)) if node in nodes else moved(node, parents)
 
     return settled(model, rebuilt(model, change, picks=True))
+
+
+def made_hook(fn: Any, on: Any, mode: Any, *, compiled: bool) -> Hook:
+    """Make a hook of a function.
+
+    Raises:
+        OptionError: ``on`` or ``mode`` is unknown, or the function is none.
+    """
+    _check(fn, on, mode)
+    return Hook(fn, on, mode, compiled, _takes_name(fn))
 
 
 @verb
@@ -254,4 +265,4 @@ def _shapes(value: Any) -> str:
     return ", ".join(str(tuple(t.shape)) if isinstance(t, Tensor) else brief(t) for t in _list(value))
 
 
-__all__ = ["Hook", "hook", "initialized", "passed", "reads_values", "unhook", "with_backward"]
+__all__ = ["Hook", "hook", "initialized", "made_hook", "passed", "reads_values", "unhook", "with_backward"]

@@ -95,6 +95,8 @@ class Op(Layer):
 
     joined: Source | None = None
     """For the input of a part: where the part was joined to what stands before it."""
+    entry: object = None
+    """For the input of a part: the same for all inputs of that use of the part."""
 
     def __init__(self, declaration: Declaration, options: dict[str, Any], name: str | None = None) -> None:
         self.declaration = declaration
@@ -316,6 +318,13 @@ def registered(made: LayerType) -> LayerType:
     return made
 
 
+def declared(name: str) -> Declaration | None:
+    """Find by its name how a layer of this package is declared, also one that a combinator ``makes``."""
+    known = registry.get(name)
+    made: Declaration | None = getattr(known, "declaration" if isinstance(known, LayerType) else "makes", None)
+    return made
+
+
 def combinator(function: Callable[..., Any]) -> Callable[..., Any]:
     """Put a function that joins layers into the registry, so that ``%%axon`` cells know it."""
     registry.add(function.__name__, function)
@@ -336,6 +345,8 @@ def as_layer(value: object) -> Layer | None:
     if hasattr(value, "__axon_layer__"):
         made: Layer = value.__axon_layer__()
         return made
+    if isinstance(value, tuple | list | dict):
+        return _fork(value)
     if is_applicable(value) or not callable(value) or isinstance(value, type):
         return None
     name = name_of(value)
@@ -343,6 +354,15 @@ def as_layer(value: object) -> Layer | None:
         return _by_itself(name, value)
     adapted = (adapter(value) for adapter in adapters)
     return next((layer for layer in adapted if layer is not None), None) or Op(plain(value), {})
+
+
+def _fork(branches: Any) -> Layer | None:
+    """Return layers in a tuple, list or dict as one that gives all of them the same input: ``x | (a, b)``."""
+    each = list(unnested((branches,)))
+    if is_applicable(branches) or not each or any(not is_applicable(one) and as_layer(one) is None for one in each):
+        return None
+    made: Layer = registry["outputs"](branches)
+    return made
 
 
 def _by_itself(name: str, combinator: Callable[..., Any]) -> Layer:
@@ -475,5 +495,5 @@ def show_value(value: object) -> str:
 
 __all__ = [
     "Branches", "Chain", "Layer", "LayerType", "Op", "Same", "adapters", "as_layer", "check_name", "combinator",
-    "layer", "mapped", "mixed", "need_layer", "registered", "registry", "unnested",
+    "declared", "layer", "mapped", "mixed", "need_layer", "registered", "registry", "unnested",
 ]  # fmt: skip

@@ -14,7 +14,7 @@ from typing import Any
 from tinygrad import Tensor, dtypes
 
 from axon_nb.checks import dtype_name
-from axon_nb.errors import OptionError, article, brief
+from axon_nb.errors import GraphError, OptionError, article, brief
 from axon_nb.graph import Model, Node, map_leaves, verb
 from axon_nb.layer import Layer, Op, mapped, need_layer
 from axon_nb.scope import Scope
@@ -172,11 +172,13 @@ def apply_policy(model: Model, policy: Policy | None, *, only: Any = None) -> Mo
     Args:
         model: the model.
         policy: kinds of numbers for parameters, computation and output; ``None`` takes a policy away.
-        only: names of nodes, or a function of a node, for the layers it is meant for; all by default.
+        only: for which layers, as ``find`` takes them (a name, a glob, a part, a kind, a function of a node), or a
+            list of such; all by default.
 
     Raises:
         OptionError: it is no policy.
         UnknownNameError: there is no node of a name.
+        GraphError: no layer is meant.
 
     Source: Micikevicius and others 2017, https://arxiv.org/abs/1710.03740
 
@@ -194,10 +196,15 @@ def apply_policy(model: Model, policy: Policy | None, *, only: Any = None) -> Mo
 def _chosen(model: Model, only: Any) -> set[Op] | None:
     if only is None:
         return None
-    if callable(only):
-        return {node.layer for node in model.nodes if only(node)}
-    names = [only] if isinstance(only, str) else only
-    return {model.find(name).layer for name in names}  # type: ignore[attr-defined]  # a verb
+    chosen: set[Op] = set()
+    for what in only if isinstance(only, list | tuple | set | frozenset) else [only]:
+        found = model.find(what)  # type: ignore[attr-defined]  # a verb
+        nodes = (found,) if isinstance(found, Node) else found
+        if not nodes:
+            problem = "no layer is meant"
+            raise GraphError(problem, got=brief(what), fix=f"the nodes are: {', '.join(model.names.values())}")
+        chosen |= {node.layer for node in nodes}
+    return chosen
 
 
 def _model_under(model: Model, policy: Policy | None, known: dict[Op, Op], only: set[Op] | None = None) -> Model:

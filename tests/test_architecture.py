@@ -22,6 +22,7 @@ LEVELS = (
     "checks",
     "options",
     "rows",
+    "rules",
     "declaration",
     "scope",
     "layer",

@@ -143,7 +143,7 @@ TABLE = (
     Private("tinygrad.device.Buffer._buf", "the device's handle of the memory"),
     Private("tinygrad.device.Allocator._copyin", "copies the array", ("dest", "src")),
     Private("tinygrad.Tensor._data", "a tensor's bytes, for a file"),
-    # counting a layer's cost (trace.py)
+    # counting a layer's cost (trace/macs.py)
     Private("tinygrad.uop.ops.UOp.sink", "one root for several results"),
     Private("tinygrad.uop.ops.UOp.toposort", "every operation of a result"),
     Private("tinygrad.uop.ops.UOp.arg", "what is reduced, over which axes"),

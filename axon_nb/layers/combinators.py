@@ -5,16 +5,17 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any
 
 from tinygrad import Tensor
 
 from axon_nb.clones import renewed
-from axon_nb.declaration import plain
+from axon_nb.declaration import Declaration
 from axon_nb.errors import GraphError, OptionError, ShapeError, brief
-from axon_nb.graph import Model, Source, as_part, compose
+from axon_nb.graph import Builder, Model, Part, Source, as_part, compose, input
 from axon_nb.layer import Chain, Layer, Op, Wiring, combinator, is_applicable, mapped, need_layer, unnested
+from axon_nb.options import Option, OptionType, Whole
 from axon_nb.shapes import whole
 
 
@@ -268,56 +269,88 @@ def _count(called: str, n: Any) -> int:
     return count
 
 
-class _Scan:
-    """The function of a layer that goes through time with a step of the user's."""
-
-    def __init__(self, step: Layer, state: tuple[int, ...] | None) -> None:
-        self.step, self.state = step, state
-
-    def __call__(self, scope: Any, x: Tensor, *, initial: Tensor | None = None) -> Tensor:
-        """Run the step once for each place of the axis after the batch."""
-        scope.expect(x, least=2, fix="it takes (batch, time, ...)")
-        if initial is None and self.state is None:
-            problem = "needs a first state"
-            raise ShapeError(problem, fix="scan(step, state=(units,)) for zeros, or (x, initial) | scan(step)")
-        now = Tensor.zeros(x.shape[0], *(self.state or ()), device=x.device) if initial is None else initial
-        steps = []
-        for time in range(x.shape[1]):
-            made = scope.apply(self.step, x[:, time], now)
-            output, now = made if isinstance(made, tuple) else (made, made)
-            steps.append(output)
-        return Tensor.stack(*steps, dim=1)
-
-
-class _Uniqued:
-    """The function of a layer that works on each of some whole numbers once."""
-
-    def __init__(self, layer: Layer, size: int) -> None:
-        self.layer, self.size = layer, size
-
-    def __call__(self, scope: Any, x: Tensor) -> Tensor:
-        """Run the layer on 0, 1, ... and pick the rows."""
-        scope.expect(x, dtype="int", fix="it takes numbers of things: input(..., dtype='int32')")
-        made = scope.apply(self.layer, Tensor.arange(self.size).reshape(-1, 1).cast(x.dtype))
-        if len(made.shape) < 2 or tuple(made.shape[:2]) != (self.size, 1):
-            problem = f"its layer must give something for each number: ({self.size}, 1, ...)"
-            raise ShapeError(problem, got=str(tuple(made.shape)))
-        return made[:, 0][x]
-
-
-def _made(name: str, function: Any, text: str) -> Op:
-    return _Shown(replace(plain(function), name=name, family="combine", scoped=True), text)
-
-
-class _Shown(Op):
-    """A layer made of others, which is shown with them."""
-
-    def __init__(self, declaration: Any, text: str) -> None:
-        super().__init__(declaration, {})
-        self.text = text
+class _Inner(Part):
+    """Layers inside a layer, as a model of so many inputs, by which they are stored and compared."""
 
     def __repr__(self) -> str:
-        return self.text
+        return " | ".join(map(repr, self.chain)) or super().__repr__()
+
+
+def _inner(thing: Any, inputs: int) -> _Inner:
+    part = as_part(thing)
+    if isinstance(part, Part):
+        return _Inner(part.model)
+    given = [input().outputs for _ in range(inputs)]
+    return _Inner(Model(part.build(Builder(()), *given)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _InnerOption(OptionType):
+    """Layers inside a layer."""
+
+    inputs: int = 1
+
+    def parse(self, value: Any) -> _Inner:
+        if isinstance(value, Part) and len(value.model.inputs) == self.inputs:
+            return _Inner(value.model)
+        problem = f"must be a layer of {self.inputs} input{'s' * (self.inputs > 1)}, got {brief(value)}"
+        raise ValueError(problem)
+
+
+class _StateShape(OptionType):
+    """The shape of one sample's state."""
+
+    def parse(self, value: Any) -> tuple[int, ...]:
+        sizes = value if isinstance(value, tuple | list) else (value,)
+        wholes = tuple(whole(size) or 0 for size in sizes)
+        if not all(size > 0 for size in wholes):
+            problem = f"must be the shape of one sample's state, got {brief(value)}"
+            raise ValueError(problem)
+        return wholes
+
+
+def _scan(
+    scope: Any, x: Tensor, *, step: _Inner, state: tuple[int, ...] | None, initial: Tensor | None = None
+) -> Tensor:
+    """Run the step once for each place of the axis after the batch."""
+    scope.expect(x, least=2, fix="it takes (batch, time, ...)")
+    if initial is None and state is None:
+        problem = "needs a first state"
+        raise ShapeError(problem, fix="scan(step, state=(units,)) for zeros, or (x, initial) | scan(step)")
+    now = Tensor.zeros(x.shape[0], *(state or ()), device=x.device) if initial is None else initial
+    steps = []
+    for time in range(x.shape[1]):
+        made = scope.apply(step, x[:, time], now)
+        output, now = made if isinstance(made, tuple) else (made, made)
+        steps.append(output)
+    return Tensor.stack(*steps, dim=1)
+
+
+def _uniqued(scope: Any, x: Tensor, *, layer: _Inner, size: int) -> Tensor:
+    """Run the layer on 0, 1, ... and pick the rows."""
+    scope.expect(x, dtype="int", fix="it takes numbers of things: input(..., dtype='int32')")
+    made = scope.apply(layer, Tensor.arange(size).reshape(-1, 1).cast(x.dtype))
+    if len(made.shape) < 2 or tuple(made.shape[:2]) != (size, 1):
+        problem = f"its layer must give something for each number: ({size}, 1, ...)"
+        raise ShapeError(problem, got=str(tuple(made.shape)))
+    return made[:, 0][x]
+
+
+_SCAN = Declaration(
+    "scan", "combine", _scan, ("x", "initial"), variadic=False, scoped=True, optional=frozenset({"initial"}),
+    options=(
+        Option("step", _InnerOption(inputs=2, help="What is done at each place.")),
+        Option("state", _StateShape(help="The shape of one sample's first state.", example=(64,)), None, optional=True,
+               positional=False),
+    ),
+)  # fmt: skip
+_UNIQUED = Declaration(
+    "uniqued", "combine", _uniqued, ("x",), variadic=False, scoped=True,
+    options=(
+        Option("layer", _InnerOption(help="What is done to each number.")),
+        Option("size", Whole(minimum=1, help="How many numbers there are.", example=100)),
+    ),
+)  # fmt: skip
 
 
 @combinator
@@ -346,13 +379,10 @@ def scan(step: Any, state: Any = None) -> Layer:
         >>> (input((None, 5, 8)) | scan(concatenate() | dense(16, "tanh"), state=(16,))).output_shape
         (None, 5, 16)
     """
-    part = as_part(step)
-    shape = None if state is None else tuple(state) if isinstance(state, tuple | list) else (state,)
-    if shape is not None and not all((whole(size) or 0) > 0 for size in shape):
-        problem = "state is the shape of one sample's state"
-        raise OptionError(problem, where="scan", got=brief(state), fix="scan(step, state=(64,))")
-    text = f"scan({part!r}{f', state={shape!r}' if shape else ''})"
-    return _made("scan", _Scan(part, shape), text)
+    return Op(_SCAN, _SCAN.bind((), {"step": _inner(step, 2), "state": state}))
+
+
+scan.makes = _SCAN  # type: ignore[attr-defined]  # so that a stored model finds it
 
 
 @combinator
@@ -381,9 +411,7 @@ def uniqued(layer: Any, size: int) -> Layer:
         >>> (words | uniqued(embedding(100, 16) | dense(8, "relu"), 100)).output_shape
         (None, 'time', 8)
     """
-    part = as_part(layer)
-    count = whole(size)
-    if count is None or count < 1:
-        problem = "size must be a whole number of at least 1"
-        raise OptionError(problem, where="uniqued", got=brief(size), fix="uniqued(embedding(100, 16), 100)")
-    return _made("uniqued", _Uniqued(part, count), f"uniqued({part!r}, {count})")
+    return Op(_UNIQUED, _UNIQUED.bind((), {"layer": _inner(layer, 1), "size": size}))
+
+
+uniqued.makes = _UNIQUED  # type: ignore[attr-defined]  # so that a stored model finds it

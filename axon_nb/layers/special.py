@@ -11,8 +11,8 @@ from axon_nb.declaration import declare, plain
 from axon_nb.errors import GraphError, brief
 from axon_nb.functional import gradient as functional_gradient
 from axon_nb.functional import special as functional
-from axon_nb.graph import Source
-from axon_nb.layer import Branches, Layer, LayerType, Op, combinator, is_applicable, layer, need_layer, registered
+from axon_nb.graph import Source, as_part
+from axon_nb.layer import Branches, Layer, LayerType, Op, combinator, is_applicable, layer, registered
 from axon_nb.lazy import numpy as np
 from axon_nb.options import Function, Slope, Token, Value
 from axon_nb.scope import Scope
@@ -186,13 +186,14 @@ def custom_gradient(forward: Any, backward: Any) -> Layer:
 def cond(predicate: Any, if_true: Any, if_false: Any) -> Any:
     """Go on with one of two branches, by the value of a predicate.
 
-    All three are models, or all three are layers (or functions of tensors) that get the same input. The predicate gives
-    true or false (or a number: 0 is false) for the whole batch (), as in Axon, for each sample (batch,), or for each
-    number of the result. Both branches are computed, and both have their parameters. Axon's ``cond(x, f, a, b)`` is
+    All three are models, or all three are layers (or functions of tensors) that get the same input; behind a predicate
+    that is a layer, a model is a part, which gets that input. The predicate gives true or false (or a number: 0 is
+    false) for the whole batch (), as in Axon, for each sample (batch,), or for each number of the result. Both branches
+    are computed, both have their parameters, and the state of both moves in training. Axon's ``cond(x, f, a, b)`` is
     ``cond(x | f, a, b)``.
 
     Raises:
-        GraphError: models and layers are mixed.
+        GraphError: the predicate is a model, and a branch is none.
 
     Source: https://hexdocs.pm/axon/Axon.html#cond/5
 
@@ -204,7 +205,7 @@ def cond(predicate: Any, if_true: Any, if_false: Any) -> Any:
     three = (predicate, if_true, if_false)
     if all(map(is_applicable, three)):
         return where(*three)
-    if any(is_applicable(one) and not isinstance(one, Source) for one in three):
+    if is_applicable(predicate) and not isinstance(predicate, Source):
         problem = "cond takes three models, or three layers"
         raise GraphError(problem, fix="cond(x | predicate, x | layer, x | other), or x | cond(predicate, layer, other)")
-    return Branches(tuple(need_layer(one) for one in three), where())
+    return Branches(tuple(as_part(one) for one in three), where())

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from axon_nb.graph import Model, Node, Structure, verb
+from axon_nb.policies import Policy
 from axon_nb.registry import Registry
 from axon_nb.serialize.equality import is_wiring
 from axon_nb.serialize.plan import WIDTH, Plan, Statement, called
 from axon_nb.serialize.spell import Speller, quoted
+from axon_nb.surgery.freeze import rules_of
 
 targets: Registry[Callable[..., str]] = Registry("code language")
 """What writes a model in a language: a function of the model and the name to give it. ``interop`` adds others."""
@@ -30,8 +32,8 @@ class Code(str):
 def code(model: Model, name: str | None = None, *, target: str = "axon", python: bool = False) -> Code:
     """Write the text that builds an equal model: as a ``%%axon`` cell, or in another language.
 
-    Layers and functions of your own stand in it by name, and a comment on top says which; initializers with options are
-    imported.
+    Layers, hooks and functions of your own stand in it by name, and a comment on top says which; initializers with
+    options, and policies, are imported.
 
     Args:
         model: any model.
@@ -89,14 +91,32 @@ def _notes(speller: Speller) -> list[str]:
 
 
 def _body(model: Model, speller: Speller, variable: str) -> list[str]:
+    before: list[str] = []
+
+    def write(inner: Model, hint: str) -> str:
+        name = speller.variable(hint)
+        before.extend(_body(inner, speller.within(inner), name))
+        return name
+
+    speller.write = write
     plan = Plan(model, speller)
     last = plan.last or Statement((), _outputs(model.outputs, plan, speller.prefix))
-    frozen = _frozen(model)
-    if frozen:
+    calls = [*_policies(model, speller), *_frozen(model), *_hooks(model, speller)]
+    if calls:
         name = variable or speller.variable("model")
         lines = _lines(plan, Statement((name,), last.head, last.steps), speller)
-        return [*lines, f"{name} = {name}{frozen}" if variable else f"{name}{frozen}"]
-    return _lines(plan, Statement((variable,) if variable else (), last.head, last.steps), speller)
+        return [*before, *lines, *_called(name, calls, assign=bool(variable))]
+    return [*before, *_lines(plan, Statement((variable,) if variable else (), last.head, last.steps), speller)]
+
+
+def _called(name: str, calls: list[str], *, assign: bool) -> list[str]:
+    """Write calls of a model's methods, in one line as long as they fit."""
+    target = f"{name} = " if assign else ""
+    line = f"{target}{name}{''.join(calls)}"
+    if len(line) <= WIDTH:
+        return [line]
+    lines = [f"{name} = {name}{call}" for call in calls]
+    return lines if assign else [*lines[:-1], f"{name}{calls[-1]}"]
 
 
 def _lines(plan: Plan, last: Statement, speller: Speller) -> list[str]:
@@ -134,12 +154,36 @@ def _output(outputs: Structure, plan: Plan) -> str:
     return f"({', '.join(_output(part, plan) for part in outputs)}{',' * (len(outputs) == 1)})"
 
 
-def _frozen(model: Model) -> str:
+def _policies(model: Model, speller: Speller) -> list[str]:
+    """Write policies as calls: ``.apply_policy(policies.mixed_float16, only=["dense_0"])``."""
+    owners = {layer: node for layer, node in model.owners.items() if not is_wiring(node)}
+    named: dict[Policy, list[str]] = {}
+    for layer, node in owners.items():
+        if layer.policy is not None:
+            named.setdefault(layer.policy, []).append(quoted(model.names[node]))
+    calls = []
+    for policy, names in named.items():
+        only = names[0] if len(names) == 1 else f"[{', '.join(names)}]"
+        end = "" if len(names) == len(owners) else f", only={only}"
+        calls.append(f".apply_policy({speller.policy(policy)}{end})")
+    return calls
+
+
+def _frozen(model: Model) -> list[str]:
     """Write what is frozen as calls: ``.freeze("dense_0")``."""
-    ruled = [(model.names[node], node.frozen) for node in model.owners.values() if node.frozen and not is_wiring(node)]
     calls: list[str] = []
-    for name, rules in ruled:
+    for layer, rules in rules_of(model).items():
+        name = model.names[model.owners[layer]]
         for glob, frozen in rules:
             verb = "freeze" if frozen else "unfreeze"
             calls.append(f".{verb}({quoted(name if glob == '*' else f'{name}.{glob}')})")
-    return "".join(calls)
+    return calls
+
+
+def _hooks(model: Model, speller: Speller) -> list[str]:
+    """Write hooks as calls: ``.hook("dense_0", watch, on="backward")``."""
+    return [
+        f".hook({quoted(model.names[node])}, {', '.join(speller.hook(hook))})"
+        for node in model.nodes
+        for hook in node.hooks
+    ]

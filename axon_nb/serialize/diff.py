@@ -6,10 +6,12 @@ Knows nothing about how layers are paired.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from axon_nb.declaration import name_of
 from axon_nb.display import style
 from axon_nb.display.html import escape
 from axon_nb.display.words import count, options_words, shape_words, size, value_words
@@ -17,9 +19,9 @@ from axon_nb.errors import GraphError, brief
 from axon_nb.graph import Model, Node, verb
 from axon_nb.rows import Report, Row
 from axon_nb.serialize.align import align
-from axon_nb.serialize.equality import inputs_of, structure
+from axon_nb.serialize.equality import hook_key, inputs_of, same, structure
 from axon_nb.serialize.tables import html_table, text_table
-from axon_nb.serialize.values import same
+from axon_nb.surgery.freeze import rules_of
 from axon_nb.trace import report
 
 _ARROW = "→"
@@ -151,6 +153,7 @@ class _Comparison:
         self.rows: dict[Node, Row] = {}
         for model, told in zip((old, new), self.reports, strict=True):
             self.rows.update(zip(model.nodes, told.rows, strict=True))
+        self.rules = (rules_of(old), rules_of(new))
         self.pairs = align(old, new)
         self.back = {b: a for a, b in self.pairs.items()}
 
@@ -205,8 +208,12 @@ class _Comparison:
         counts = [sum(leaf.count for leaf in row.params) for row in (old, new)]
         if counts[0] != counts[1]:
             what.append(f"parameters {count(counts[0])} {_ARROW} {count(counts[1])}")
-        if a.frozen != b.frozen:
-            what.append("frozen otherwise" if a.frozen and b.frozen else "frozen" if b.frozen else "trained again")
+        if a.layer.policy != b.layer.policy:
+            what.append(f"policy {_policy(a)} {_ARROW} {_policy(b)}")
+        frozen, now = self.rules[0].get(a.layer), self.rules[1].get(b.layer)
+        if frozen != now:
+            what.append("frozen otherwise" if frozen and now else "frozen" if now else "trained again")
+        what += _hook_words(a, b)
         if self._owner(self.old, a) is not self._owner(self.new, b, self.back):
             what.append(f"shares with {new.shared_with}" if new.shared_with else "weights of its own")
         if self._rewired(a, b):
@@ -261,6 +268,21 @@ def _totals(told: Report) -> dict[str, str]:
     totals = told.totals
     whole = totals.trainable + totals.frozen + totals.state
     return {"Parameters": count(whole), "Size": size(totals.nbytes), "Multiply-adds": count(totals.macs)}
+
+
+def _policy(node: Node) -> str:
+    return node.layer.policy.short if node.layer.policy is not None else "none"
+
+
+def _hook_words(a: Node, b: Node) -> list[str]:
+    """Say which hooks only one of two nodes has."""
+    before, after = (Counter(map(hook_key, node.hooks)) for node in (a, b))
+    gone, new = before - after, after - before
+    return [
+        f"{word} {on} hook {name_of(function)}"
+        for word, keys in (("without", gone), ("with", new))
+        for function, on, *_ in keys.elements()
+    ]
 
 
 def _unnumbered(name: str) -> str:

@@ -8,17 +8,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tinygrad import Tensor
+
+from axon_nb.checks import dtype_name
+from axon_nb.engine import to_bytes
 from axon_nb.errors import GraphError
-from axon_nb.graph import Model, Node, Structure, map_leaves, verb
-from axon_nb.serialize.values import same
+from axon_nb.functional.initializers import Initializer
+from axon_nb.graph import Model, Node, Part, Structure, map_leaves, verb
+from axon_nb.layer import Chain, LayerType, Op
+from axon_nb.surgery.freeze import rules_of
 
 
 @verb
 def equals(model: Model, other: object) -> bool:
-    """Whether another model has the same structure: layers, options, wiring, names, parts, sharing, frozen leaves.
+    """Whether another model has the same structure: layers, options, wiring, names, parts, sharing, what is frozen.
+
+    Policies and hooks count too, a hook as the same function called at the same moments.
 
     ``==`` stays what it is for objects, identity: models are keys of dicts, and two that look alike have weights of
-    their own, as their layers do. The name of the model itself, hooks, and where layers were written don't count.
+    their own, as their layers do. The name of the model itself, and where layers were written, don't count.
 
     Example:
         >>> from axon_nb import dense, input
@@ -35,6 +43,7 @@ def structure(model: Model) -> tuple[Any, ...]:
     places = {node: index for index, node in enumerate(model.nodes)}
     names = names_of(model)
     owners = {node.layer: index for node, index in reversed(places.items())}
+    frozen = rules_of(model)
     nodes = tuple(
         (
             node_key(node),
@@ -42,7 +51,8 @@ def structure(model: Model) -> tuple[Any, ...]:
             node.path,
             names[node],
             None if is_wiring(node) else owners[node.layer],
-            node.frozen,
+            frozen.get(node.layer, ()),
+            tuple(map(hook_key, node.hooks)),
         )
         for node in model.nodes
     )
@@ -53,6 +63,11 @@ def node_key(node: Node) -> tuple[Any, ...]:
     """Return what two layers share that compute the same thing: function and options, to the last type."""
     options = tuple((name, same(value)) for name, value in node.options.items())
     return node.layer.declaration.function, node.layer.policy, options
+
+
+def hook_key(hook: Any) -> tuple[Any, ...]:
+    """Return what two hooks share that do the same."""
+    return hook.function, hook.on, hook.mode, hook.compiled
 
 
 def is_wiring(node: Node) -> bool:
@@ -80,3 +95,32 @@ def frozen_structure(outputs: Structure, of: Callable[[Node], Any]) -> Any:
     if isinstance(outputs, tuple):
         return "tuple", tuple(frozen_structure(part, of) for part in outputs)
     return map_leaves(outputs, of)
+
+
+def same(value: Any) -> Any:
+    """Return what is equal for two values exactly if they are the same: also inside, and 1, 1.0 and True are not.
+
+    Example:
+        >>> same((1, 2.0)) == same((1, 2.0)), same((1, 2.0)) == same((1, 2)), same(float("nan")) == same(float("nan"))
+        (True, False, True)
+    """
+    if isinstance(value, tuple):
+        return tuple(map(same, value))
+    if isinstance(value, frozenset):
+        return frozenset(map(same, value))
+    if isinstance(value, float):
+        return "float", repr(value)
+    if isinstance(value, Tensor):
+        return "tensor", dtype_name(value.dtype), tuple(value.shape), bytes(to_bytes(value))
+    if isinstance(value, Op):
+        options = tuple((name, same(one)) for name, one in value.options.items())
+        return value.declaration.function, options, value.name, value.policy
+    if isinstance(value, Part):
+        return "model", structure(value.model)
+    if isinstance(value, Chain):
+        return "chain", tuple(map(same, value.layers)), value.name
+    if isinstance(value, LayerType):
+        return "layer type", value.declaration.function
+    if isinstance(value, Initializer):
+        return "initializer", value.name, value.draw, tuple((name, same(one)) for name, one in value.options)
+    return type(value), value

@@ -61,7 +61,8 @@ def read_model(path: FilePath, *, custom: Mapping[str, Any] | None = None, devic
 
     Args:
         path: where.
-        custom: layers and functions of your own by the names under which the file needs them.
+        custom: layers, hooks and functions of your own by the names under which the file needs them; ``None`` for a
+            hook leaves it out.
         device: where the weights go.
 
     Raises:

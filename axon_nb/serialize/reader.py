@@ -6,17 +6,17 @@ Knows nothing about files or weights.
 from __future__ import annotations
 
 import graphlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from axon_nb.declaration import Declaration
 from axon_nb.errors import AxonError, FileError, brief, unknown
 from axon_nb.files import load_json
 from axon_nb.graph import INPUT, Builder, Model, Node, Structure, output_count, pick
-from axon_nb.layer import LayerType, Op, as_layer, check_name, registry
-from axon_nb.policies import Policy
+from axon_nb.hooks import Hook, made_hook
+from axon_nb.layer import LayerType, Op, as_layer, check_name, declared, registry
 from axon_nb.serialize.equality import is_wiring
-from axon_nb.serialize.values import Decoder
+from axon_nb.serialize.values import Decoder, read_policy
 from axon_nb.serialize.writer import FORMAT, VERSION
 
 _PLACE = "this JSON"
@@ -27,7 +27,8 @@ def from_json(text: str | bytes, *, custom: Mapping[str, Any] | None = None) -> 
 
     Args:
         text: the JSON.
-        custom: layers and functions of your own by the names under which the JSON needs them.
+        custom: layers, hooks and functions of your own by the names under which the JSON needs them; ``None`` for a
+            hook leaves it out.
 
     Raises:
         FileError: it is no JSON, of a newer version, or tells of no model; names the node.
@@ -59,11 +60,16 @@ def from_data(data: Any, *, custom: Mapping[str, Any] | None = None, place: str 
     if data.get("version") != VERSION:
         problem = f"it has version {brief(data.get('version'))}, and this axon_nb reads version {VERSION}"
         raise FileError(problem, where=place, fix="read it with the axon_nb that wrote it, or a newer one")
+    return _read(data, _needed(data.get("needs")), custom or {}, place)
+
+
+def _read(data: Mapping[str, Any], needs: dict[str, str], custom: Mapping[str, Any], place: str, at: str = "") -> Model:
+    """Read nodes and outputs; ``at`` is where the model stands in an option of another."""
     nodes = data.get("nodes")
     if not isinstance(nodes, dict) or not nodes or not all(isinstance(told, dict) for told in nodes.values()):
         problem = '"nodes" must tell of each node by its name'
         raise FileError(problem, where=place, got=brief(nodes))
-    return _Reader(nodes, _needed(data.get("needs")), custom or {}, place).model(data)
+    return _Reader(nodes, needs, custom, place, at).model(data)
 
 
 def _needed(told: Any) -> dict[str, str]:
@@ -71,13 +77,16 @@ def _needed(told: Any) -> dict[str, str]:
 
 
 class _Reader:
-    def __init__(self, told: dict[str, Any], needs: dict[str, str], custom: Mapping[str, Any], place: str) -> None:
+    def __init__(
+        self, told: dict[str, Any], needs: dict[str, str], custom: Mapping[str, Any], place: str, at: str
+    ) -> None:
         self.told = told
         self.needs = needs
         self.custom = custom
         self.place = place
         self.nodes: dict[str, Node] = {}
-        self.decoder = Decoder(self._custom)
+        self.at = at
+        self.decoder = Decoder(self._custom, self._inner)
 
     def model(self, data: Mapping[str, Any]) -> Model:
         self._check_custom()
@@ -115,6 +124,9 @@ class _Reader:
             raise FileError(problem, fix=f"custom={{{name!r}: ...}}")
         return self.custom[name]
 
+    def _inner(self, told: Mapping[str, Any], at: str) -> Model:
+        return _read(told, {}, self.custom, self.place, f"{at}.")
+
     def _parents_first(self) -> list[str]:
         graph: dict[str, list[str]] = {}
         for name, told in self.told.items():
@@ -145,7 +157,8 @@ class _Reader:
             node = self._input(told, name, inputs, path)
         else:
             node = self._apply(self._op(told, name, own), inputs, path)
-        return node.altered(path=path, own_name=own, frozen=self._rules(told.get("frozen", [])))
+        hooks = tuple(self._hooks(told.get("hooks", [])))
+        return node.altered(path=path, own_name=own, frozen=self._rules(told.get("frozen", [])), hooks=hooks)
 
     def _path(self, told: Any) -> tuple[str, ...]:
         if not isinstance(told, list) or not all(isinstance(part, str) for part in told):
@@ -159,6 +172,17 @@ class _Reader:
                 return tuple((str(pattern), value) for pattern, value in rules)
         problem = '"frozen" is a list of patterns, each with true or false'
         raise FileError(problem, got=brief(told))
+
+    def _hooks(self, told: Any) -> Iterator[Hook]:
+        for one in told if isinstance(told, list) else [told]:
+            match one:
+                case {"custom": str(name), "on": str(on), "mode": str(mode), "compiled": bool(compiled)}:
+                    function = self._custom(name)
+                    if function is not None:
+                        yield made_hook(function, on, mode, compiled=compiled)
+                case _:
+                    problem = '"hooks" is a list of functions by name, each with "on", "mode" and "compiled"'
+                    raise FileError(problem, got=brief(told))
 
     def _pick(self, index: Any, inputs: tuple[Any, ...], told: Mapping[str, Any]) -> Node:
         parent = inputs[0] if len(inputs) == 1 else None
@@ -186,23 +210,15 @@ class _Reader:
                 raise FileError(problem, got=brief(told["shares"]))
             return other.layer
         made = self._bind(self._declaration(told, name), told, name, own)
-        made.policy = self._policy(told.get("policy"))
+        made.policy = read_policy(told.get("policy"))
         return made
-
-    def _policy(self, told: Any) -> Policy | None:
-        if told is None:
-            return None
-        if not isinstance(told, dict) or not set(told) <= {"params", "compute", "output"}:
-            problem = '"policy" has a kind of numbers for "params", "compute" and "output"'
-            raise FileError(problem, got=brief(told))
-        return Policy(**told)
 
     def _bind(self, declaration: Declaration, told: Mapping[str, Any], name: str, own: str | None) -> Op:
         options = told.get("options", {})
         if not isinstance(options, dict):
             problem = '"options" has a value for each option'
             raise FileError(problem, got=brief(options))
-        given = {key: self.decoder.read(value, f"{name}.{key}") for key, value in options.items()}
+        given = {key: self.decoder.read(value, f"{self.at}{name}.{key}") for key, value in options.items()}
         made = Op(declaration, declaration.bind((), given), own)
         made.source = None
         return made
@@ -213,15 +229,16 @@ class _Reader:
             problem = '"layer" is the name of a layer'
             raise FileError(problem, got=brief(layer))
         if not told.get("custom"):
-            found = registry.get(layer)
-            if isinstance(found, LayerType):
-                return found.declaration
+            found = declared(layer)
+            if found is not None:
+                return found
             if layer not in self.custom:
                 known = [one for one, thing in registry.items() if isinstance(thing, LayerType)]
                 error: AxonError = unknown("layer", layer, known, error=FileError)
                 error.fixes = (*error.fixes[:-1], f"custom={{{layer!r}: ...}} brings a layer of your own")
                 raise error
-        return _declaration_of(self._custom(name if name in self.custom else layer))
+        full = f"{self.at}{name}"
+        return _declaration_of(self._custom(full if full in self.custom else layer))
 
     def _outputs(self, told: Any) -> Structure:
         if isinstance(told, str):

@@ -5,20 +5,26 @@ Knows nothing about how a graph is cut into lines.
 
 from __future__ import annotations
 
+import copy
 import keyword
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from typing import Any
 
+from axon_nb import policies
 from axon_nb.declaration import Declaration, name_of
 from axon_nb.functional.initializers import Initializer
-from axon_nb.graph import Model, Node, name_nodes
+from axon_nb.graph import Model, Node, Part, name_nodes
+from axon_nb.hooks import Hook
 from axon_nb.layer import Chain, Layer, LayerType, Op, registry
 from axon_nb.options import Axes
-from axon_nb.serialize.equality import is_wiring
-from axon_nb.serialize.values import is_built_in, is_known, same
+from axon_nb.policies import Policy
+from axon_nb.serialize.equality import is_wiring, same
+from axon_nb.serialize.values import is_built_in, is_known
 
+_POLICIES = {name: value for name, value in vars(policies).items() if isinstance(value, Policy)}
 _BARE = 2  # so many options at most stand without their names
 
 
@@ -27,14 +33,34 @@ class Speller:
 
     def __init__(self, model: Model, prefix: str = "") -> None:
         self.prefix = prefix
-        self.taken = {*registry, *keyword.kwlist, *keyword.softkwlist, "ax", "initializers", "layer", "model"}
+        self.taken = {
+            *registry,
+            *keyword.kwlist,
+            *keyword.softkwlist,
+            "ax",
+            "initializers",
+            "layer",
+            "model",
+            "policies",
+        }
         self.imports: set[str] = set()
         self.needs: dict[str, str] = {}
         self._customs: dict[int, str] = {}
-        self.own_names = _own_names(model)
-        self.owners = model.owners
+        self._written: dict[Part, str] = {}
+        self.write: Callable[[Model, str], str] = _unwritten
+        self._be_for(model)
         for node in model.nodes:
             self._meet(node, model.names[node])
+
+    def _be_for(self, model: Model) -> None:
+        self.own_names = _own_names(model)
+        self.owners = model.owners
+
+    def within(self, model: Model) -> Speller:
+        """Return what writes a model that stands in an option: it gives out names from the same stock."""
+        made = copy.copy(self)
+        made._be_for(model)
+        return made
 
     def _meet(self, node: Node, place: str) -> None:
         """Name what is of the user's own before any variable takes that name."""
@@ -45,7 +71,13 @@ class Speller:
             hint = declaration.name if declaration.name != "function" else place
             self._custom(declaration.function, hint, kind + written)
         for name, value in node.options.items():
-            self.value(value, f"{place}_{name}")
+            if isinstance(value, Part):
+                for inner in value.model.nodes:
+                    self._meet(inner, f"{place}_{name}_{value.model.names[inner]}")
+            else:
+                self.value(value, f"{place}_{name}")
+        for hook in node.hooks:
+            self.hook(hook, f"{place}_hook")
 
     def _custom(self, thing: Any, hint: str, kind: str) -> str:
         if id(thing) not in self._customs:
@@ -99,8 +131,9 @@ class Speller:
                 bare = False
                 continue
             text = self.value(value, f"{op.declaration.name}_{option.name}")
-            plain = not callable(value) and not isinstance(option.type, Axes)  # softmax(axis=1) says more
-            bare = bare and option.positional and len(written) < _BARE and plain
+            plain = not callable(value) or isinstance(value, Part)
+            says_more = isinstance(option.type, Axes)  # softmax(axis=1)
+            bare = bare and option.positional and len(written) < _BARE and plain and not says_more
             written.append(text if bare else f"{option.name}={text}")
         return written
 
@@ -124,16 +157,51 @@ class Speller:
             return f"{self.prefix}initializers.{value.name}({options})"
         return self._layer_value(value, place)
 
+    def policy(self, policy: Policy) -> str:
+        """Write a policy: by its name where it has one."""
+        if not self.prefix:
+            self.imports.add("policies")
+        name = next((name for name, known in _POLICIES.items() if known == policy), None)
+        kinds = ", ".join(f"{key}={quoted(value)}" for key, value in asdict(policy).items() if value)
+        return f"{self.prefix}policies.{name or f'Policy({kinds})'}"
+
+    def hook(self, hook: Hook, place: str = "hook") -> list[str]:
+        """Write the arguments of ``hook`` behind the layer's name."""
+        function = name_of(hook.function)
+        name = self._custom(hook.function, place if function in ("function", "partial") else function, "a hook")
+        on = [] if hook.on == "forward" else [f"on={quoted(hook.on)}"]
+        mode = [] if hook.mode == "both" else [f"mode={quoted(hook.mode)}"]
+        return [name, *on, *mode, *["compiled=True"] * hook.compiled]
+
     def _layer_value(self, value: Any, place: str) -> str:
         if isinstance(value, LayerType) and is_built_in(value.declaration):
             return f"{self.prefix}{value.declaration.name}"
         if isinstance(value, Op) and is_built_in(value.declaration):
-            return self.call(value, value.name)
+            text = self.call(value, value.name)
+            under = f", {self.policy(value.policy)}" if value.policy else ""
+            return f"{self.prefix}policies.with_policy({text}{under})" if under else text
         if isinstance(value, Chain) and not value.name:
             return f"({' | '.join(self.value(one, place) for one in value.layers)})"
+        if isinstance(value, Part):
+            return self._part(value, place)
         name = name_of(value)
         kind = f"a {type(value).__name__}" if isinstance(value, Layer) or not callable(value) else "a function"
         return self._custom(value, name if callable(value) and name not in ("function", "partial") else place, kind)
+
+    def _part(self, part: Part, place: str) -> str:
+        """Write layers in a row as such, and any other model as a variable."""
+        if part.chain and all(op.policy is None for op in part.chain):
+            texts = [self.call(op, op.name) for op in part.chain]
+            if len(texts) > 1 and is_plain(part.chain[0].declaration) and "(" not in texts[0]:
+                texts[0] = f"{self.wrapped(texts[0])}()"
+            return " | ".join(texts)
+        if part not in self._written:
+            self._written[part] = self.write(part.model, place)
+        return self._written[part]
+
+
+def _unwritten(model: Model, hint: str) -> str:
+    raise NotImplementedError  # whoever writes statements says how
 
 
 def is_plain(declaration: Declaration) -> bool:

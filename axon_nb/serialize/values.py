@@ -1,4 +1,4 @@
-"""Owns the values of options as JSON, and what two values must have in common to be the same.
+"""Owns the values of options as JSON.
 
 Knows nothing about graphs. Numbers, text, tuples, initializers and layers are data; a function is not: it is told by
 name, and whoever loads brings it.
@@ -9,8 +9,8 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
 
 from tinygrad import Tensor
 
@@ -19,33 +19,43 @@ from axon_nb.declaration import Declaration, name_of
 from axon_nb.engine import from_bytes, to_bytes
 from axon_nb.errors import AxonError, FileError, brief
 from axon_nb.functional.initializers import Initializer
-from axon_nb.graph import DTYPES
-from axon_nb.layer import Chain, Layer, LayerType, Op, registry
+from axon_nb.graph import DTYPES, Model, Part
+from axon_nb.layer import Chain, Layer, LayerType, Op, declared, registry
 from axon_nb.options import initializers
+from axon_nb.policies import Policy
 
-Custom = Callable[[str, str], str]
-"""Is told of a function that is no data, with its place and its name; returns what it is to be asked for as."""
 
-MARKS = ("float", "bytes", "set", "tensor", "initializer", "layer", "layer_type", "chain", "custom", "mapping")
+class Teller(Protocol):
+    """Tells what a value by itself cannot."""
+
+    def function(self, place: str, name: str) -> str:
+        """Note a function, which is no data; return what it is to be asked for as."""
+
+    def model(self, model: Model, place: str) -> Any:
+        """Write a model that stands in an option."""
+
+
+MARKS = ("float", "bytes", "set", "tensor", "initializer", "layer", "layer_type", "chain", "model", "custom", "mapping")
 """The only keys of a JSON object that stands for a value."""
 
 
 def is_built_in(declaration: Declaration) -> bool:
     """Whether a layer comes with axon_nb, so that its name is enough to find it."""
-    known = registry.get(declaration.name)
-    return isinstance(known, LayerType) and known.declaration.function is declaration.function
+    known = declared(declaration.name)
+    return known is not None and known.function is declaration.function
 
 
-def encode(value: Any, place: str, custom: Custom) -> Any:
+def encode(value: Any, place: str, teller: Teller) -> Any:
     """Write the value of an option as JSON.
 
     Args:
         value: the value.
         place: where it stands: ``"dense_0.activation"``.
-        custom: is told of functions.
+        teller: is told of functions, and writes models.
 
     Example:
-        >>> encode((3, None, 0.5, "relu"), "", str)
+        >>> from axon_nb.serialize.writer import Needs
+        >>> encode((3, None, 0.5, "relu"), "", Needs())
         [3, None, 0.5, 'relu']
     """
     if value is None or type(value) in (bool, int, str):
@@ -53,34 +63,37 @@ def encode(value: Any, place: str, custom: Custom) -> Any:
     if type(value) is float:
         return value if math.isfinite(value) else {"float": str(value)}
     if type(value) is tuple:
-        return [encode(one, f"{place}[{i}]", custom) for i, one in enumerate(value)]
+        return [encode(one, f"{place}[{i}]", teller) for i, one in enumerate(value)]
     if isinstance(value, bytes):
         return {"bytes": _base64(value)}
     if isinstance(value, frozenset):
-        return {"set": sorted((encode(one, place, custom) for one in value), key=repr)}
+        return {"set": sorted((encode(one, place, teller) for one in value), key=repr)}
     if isinstance(value, Tensor):
         told = {"dtype": dtype_name(value.dtype), "shape": [int(size) for size in value.shape]}
         return {"tensor": {**told, "base64": _base64(to_bytes(value))}}
     if isinstance(value, Initializer) and is_known(value):
-        options = {name: encode(one, f"{place}.{name}", custom) for name, one in value.options}
+        options = {name: encode(one, f"{place}.{name}", teller) for name, one in value.options}
         return {"initializer": value.name, "options": options}
-    return _encode_layer(value, place, custom)
+    return _encode_layer(value, place, teller)
 
 
-def _encode_layer(value: Any, place: str, custom: Custom) -> Any:
+def _encode_layer(value: Any, place: str, teller: Teller) -> Any:
     if isinstance(value, LayerType) and is_built_in(value.declaration):
         return {"layer_type": value.declaration.name}
     if isinstance(value, Op) and is_built_in(value.declaration):
-        options = {name: encode(one, f"{place}.{name}", custom) for name, one in value.options.items()}
+        options = {name: encode(one, f"{place}.{name}", teller) for name, one in value.options.items()}
         return {"layer": value.declaration.name, "options": options, **_named(value)}
     if isinstance(value, Chain):
-        layers = [_encode_layer(one, f"{place}[{i}]", custom) for i, one in enumerate(value.layers)]
+        layers = [_encode_layer(one, f"{place}[{i}]", teller) for i, one in enumerate(value.layers)]
         return {"chain": layers, **_named(value)}
-    return {"custom": custom(place, name_of(value))}
+    if isinstance(value, Part):
+        return {"model": teller.model(value.model, place)}
+    return {"custom": teller.function(place, name_of(value))}
 
 
 def _named(layer: Layer) -> dict[str, Any]:
-    return {"name": layer.name} if layer.name else {}
+    policy = {"policy": asdict(layer.policy)} if isinstance(layer, Op) and layer.policy is not None else {}
+    return ({"name": layer.name} if layer.name else {}) | policy
 
 
 def is_known(value: Initializer) -> bool:
@@ -97,10 +110,11 @@ def _base64(data: bytes | memoryview) -> str:
 class Decoder:
     """Reads values that ``encode`` wrote, or that anyone else did; runs nothing.
 
-    ``custom`` finds what was brought for a place or a name.
+    ``custom`` finds what was brought for a place or a name, ``model`` reads a model at a place.
     """
 
     custom: Callable[[str], Any]
+    model: Callable[[Mapping[str, Any], str], Model]
 
     def read(self, told: Any, place: str) -> Any:
         """Make the value that JSON tells.
@@ -135,9 +149,13 @@ class Decoder:
                 return initializers[name](**self._options(options, place))
             case {"layer_type": str(name)}:
                 return self._layer_type(name)
+            case {"model": dict(inner)}:
+                return Part(self.model(inner, place))
             case {"layer": str(name), "options": dict(options)}:
-                declaration = self._layer_type(name).declaration
-                return Op(declaration, declaration.bind((), self._options(options, place)), told.get("name"))
+                declaration = declared(name) or self._layer_type(name).declaration
+                made = Op(declaration, declaration.bind((), self._options(options, place)), told.get("name"))
+                made.policy = read_policy(told.get("policy"))
+                return made
             case {"chain": list(parts)}:
                 return Chain(*(_need_layer(self.read(one, place)) for one in parts), name=told.get("name"))
             case {"custom": str(name)}:
@@ -155,6 +173,20 @@ class Decoder:
         return found
 
 
+def read_policy(told: Any) -> Policy | None:
+    """Read the policy of a layer.
+
+    Raises:
+        AxonError: it is none.
+    """
+    if told is None:
+        return None
+    if not isinstance(told, dict) or not set(told) <= {"params", "compute", "output"}:
+        problem = '"policy" has a kind of numbers for "params", "compute" and "output"'
+        raise FileError(problem, got=brief(told))
+    return Policy(**told)
+
+
 def _need_layer(value: Any) -> Layer:
     if not isinstance(value, Layer):
         raise TypeError
@@ -164,30 +196,3 @@ def _need_layer(value: Any) -> Layer:
 def _unreadable(told: Any, place: str) -> FileError:
     problem = "this is no value of an option"
     return FileError(problem, where=place, got=brief(told))
-
-
-def same(value: Any) -> Any:
-    """Return what is equal for two values exactly if they are the same: also inside, and 1, 1.0 and True are not.
-
-    Example:
-        >>> same((1, 2.0)) == same((1, 2.0)), same((1, 2.0)) == same((1, 2)), same(float("nan")) == same(float("nan"))
-        (True, False, True)
-    """
-    if isinstance(value, tuple):
-        return tuple(map(same, value))
-    if isinstance(value, frozenset):
-        return frozenset(map(same, value))
-    if isinstance(value, float):
-        return "float", repr(value)
-    if isinstance(value, Tensor):
-        return "tensor", dtype_name(value.dtype), tuple(value.shape), bytes(to_bytes(value))
-    if isinstance(value, Op):
-        options = tuple((name, same(one)) for name, one in value.options.items())
-        return value.declaration.function, options, value.name
-    if isinstance(value, Chain):
-        return "chain", tuple(map(same, value.layers)), value.name
-    if isinstance(value, LayerType):
-        return "layer type", value.declaration.function
-    if isinstance(value, Initializer):
-        return "initializer", value.name, value.draw, tuple((name, same(one)) for name, one in value.options)
-    return type(value), value

@@ -5,6 +5,7 @@ Knows nothing about reading it back, or about files.
 
 from __future__ import annotations
 
+import inspect
 import json
 import warnings
 from dataclasses import asdict
@@ -12,6 +13,7 @@ from typing import Any
 
 from axon_nb.declaration import name_of
 from axon_nb.graph import Model, Node, map_leaves, verb
+from axon_nb.hooks import Hook
 from axon_nb.serialize.equality import inputs_of, is_wiring
 from axon_nb.serialize.values import encode, is_built_in
 from axon_nb.source import here
@@ -24,8 +26,8 @@ VERSION = 1
 def to_json(model: Model) -> str:
     """Write the model as JSON: layers by name with all their options, parents, parts and sharing. No weights.
 
-    Layers and functions of your own cannot be part of it: they stand there by name, a warning says what loading will
-    need, and ``from_json(text, custom={"scaled": scaled})`` brings them.
+    Layers, hooks and functions of your own cannot be part of it: they stand there by name, a warning says what loading
+    will need, and ``from_json(text, custom={"scaled": scaled})`` brings them.
 
     Raises:
         GraphError: two nodes have the same name.
@@ -61,16 +63,19 @@ def as_data(model: Model) -> dict[str, Any]:
     Raises:
         GraphError: two nodes have the same name.
     """
-    needs = _Needs()
-    nodes = {model.names[node]: _node(model, node, needs) for node in model.nodes}
-    head = {"format": FORMAT, "version": VERSION}
-    if model.name:
-        head["name"] = model.name
+    needs = Needs()
+    told = {"format": FORMAT, "version": VERSION, **_graph(model, needs)}
+    needs.warn()
+    return {**told, **({"needs": needs.found} if needs.found else {})}
+
+
+def _graph(model: Model, needs: Needs, place: str = "") -> dict[str, Any]:
+    """Return nodes and outputs; ``place`` is where the model stands in an option of another."""
+    head: dict[str, Any] = {"name": model.name} if model.name else {}
     if model._parts:
         head["parts"] = model._parts
-    needs.warn()
-    outputs = _listed(map_leaves(model.outputs, model.names.__getitem__))
-    return {**head, "nodes": nodes, "outputs": outputs, **({"needs": needs.found} if needs.found else {})}
+    nodes = {model.names[node]: _node(model, node, needs, place) for node in model.nodes}
+    return {**head, "nodes": nodes, "outputs": _listed(map_leaves(model.outputs, model.names.__getitem__))}
 
 
 def _listed(outputs: Any) -> Any:
@@ -79,22 +84,40 @@ def _listed(outputs: Any) -> Any:
     return [_listed(part) for part in outputs] if isinstance(outputs, tuple) else outputs
 
 
-class _Needs:
+class Needs:
     """What loading will need: by the name it is asked for, what it is and where it was written."""
 
     def __init__(self) -> None:
         self.found: dict[str, str] = {}
+        self._things: dict[str, Any] = {}
 
     def function(self, place: str, name: str) -> str:
         """Note a function in an option, asked for by its place."""
         self.found[place] = "a function" if name == "function" else f"the function {name}"
         return place
 
+    def model(self, model: Model, place: str) -> dict[str, Any]:
+        """Write a model that stands in an option."""
+        return _graph(model, self, f"{place}.")
+
     def layer(self, node: Node, name: str) -> None:
         """Note a layer of the user's own: asked for by its name, a plain function by that of its node."""
         written = f", {node.layer.source}" if node.layer.source else ""
         kind = "a function of tensors" if asked_by_node(node) else "a layer"
-        self.found.setdefault(name if asked_by_node(node) else node.op, kind + written)
+        function = node.layer.declaration.function
+        self._note(name if asked_by_node(node) else node.op, name, function, kind + written)
+
+    def hook(self, hook: Hook, place: str) -> str:
+        """Note a hook's function, asked for by its name, one without by where it is; returns as what."""
+        name = name_of(hook.function)
+        return self._note(place if name in ("function", "partial") else name, place, hook.function, "a hook")
+
+    def _note(self, name: str, place: str, thing: Any, kind: str) -> str:
+        """Ask for a thing by its name, or by its place where another thing is asked for by that name."""
+        known = self._things.setdefault(name, thing)
+        key = name if known is thing or (inspect.ismethod(thing) and known == thing) else place
+        self.found.setdefault(key, kind)
+        return key
 
     def warn(self) -> None:
         """Say what the JSON does not hold."""
@@ -111,7 +134,7 @@ def asked_by_node(node: Node) -> bool:
     return not declaration.options and declaration.family == "custom" and name_of(declaration.function) == "function"
 
 
-def _node(model: Model, node: Node, needs: _Needs) -> dict[str, Any]:
+def _node(model: Model, node: Node, needs: Needs, place: str) -> dict[str, Any]:
     told: dict[str, Any] = {}
     name, owner = model.names[node], model.owners[node.layer]
     if node.is_pick:
@@ -121,12 +144,12 @@ def _node(model: Model, node: Node, needs: _Needs) -> dict[str, Any]:
     else:
         told["layer"] = node.op
         if not node.is_input and not is_built_in(node.layer.declaration):
-            needs.layer(node, name)
+            needs.layer(node, f"{place}{name}")
             told["custom"] = True
     if node.parents:
         told["inputs"] = [parent and model.names[parent] for parent in inputs_of(node)]
     if node.options and "layer" in told:
-        told["options"] = {key: encode(v, f"{name}.{key}", needs.function) for key, v in node.options.items()}
+        told["options"] = {key: encode(v, f"{place}{name}.{key}", needs) for key, v in node.options.items()}
     if node.layer.policy is not None and "layer" in told:
         told["policy"] = asdict(node.layer.policy)
     if node.own_name:
@@ -135,4 +158,10 @@ def _node(model: Model, node: Node, needs: _Needs) -> dict[str, Any]:
         told["part"] = list(node.path)
     if node.frozen:
         told["frozen"] = [list(rule) for rule in node.frozen]
+    if node.hooks:
+        told["hooks"] = [_hook(one, needs.hook(one, f"{place}{name}.hook_{i}")) for i, one in enumerate(node.hooks)]
     return told
+
+
+def _hook(hook: Hook, function: str) -> dict[str, Any]:
+    return {"custom": function, "on": hook.on, "mode": hook.mode, "compiled": hook.compiled}

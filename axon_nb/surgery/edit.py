@@ -42,6 +42,7 @@ def rewrite(model: Model, function: Callable[..., Any]) -> Model:
         >>> list(model.rewrite(low_rank).names.values())
         ['input_0', 'dense_0', 'dense_2', 'dense_3', 'add_0', 'dense_1', 'dense_4', 'dense_5', 'add_1']
     """
+    _check_function(function)
     return _Rewriting(model, function).result()
 
 
@@ -60,6 +61,7 @@ def map_nodes(model: Model, function: Callable[[Node], Any]) -> Model:
         >>> model.map_nodes(lambda node: {"rate": 0.1} if node.op == "dropout" else None).find("dropout_0")
         <Node dropout(0.1)>
     """
+    _check_function(function)
 
     def checked(node: Node) -> Any:
         made = function(node)
@@ -84,6 +86,7 @@ def reduce_nodes(model: Model, function: Callable[[T, Node], T], start: T) -> T:
         >>> model.reduce_nodes(lambda units, node: units + node.options.get("units", 0), 0)
         18
     """
+    _check_function(function)
     for node in model.nodes:
         start = function(start, node)
     return start
@@ -244,8 +247,9 @@ class _Rewriting:
             problem = f"{len(parents)} outputs meet {len(open_ones)} inputs"
             raise GraphError(problem, fix="a model in place of a layer takes the inputs that the layer took")
         part = (*node.path, made.name or place_of(self.model, self.model.owners[node.layer])[1])
+        entry = object()
         bound = {
-            one: one.altered(layer=again(one.layer), own_name=one.own_name, parents=(parent,), path=part)
+            one: one.altered(layer=again(one.layer, entry), own_name=one.own_name, parents=(parent,), path=part)
             for one, parent in zip(open_ones, parents, strict=True)
         }
         return self._adopted(_flat(made), parents, part, bound)
@@ -267,6 +271,12 @@ class _Rewriting:
             self.present.add(new[node])
         made = tuple(new.get(node, node) for node in ends)
         return made[0] if isinstance(value, Node) else made
+
+
+def _check_function(function: Any) -> None:
+    if not callable(function):
+        problem = "what is done with each node is a function"
+        raise GraphError(problem, got=brief(function), fix="lambda node: ...")
 
 
 def _takes_more(function: Callable[..., Any]) -> bool:

@@ -9,29 +9,35 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from axon_nb.errors import GraphError, UnknownNameError
-from axon_nb.graph import Model, Node, Rules, is_frozen, verb
+from axon_nb.errors import GraphError, UnknownNameError, unknown
+from axon_nb.graph import Model, Node, verb
 from axon_nb.layer import Op
+from axon_nb.rules import GLOB, Rules, fits, merged, with_rule
 from axon_nb.surgery.rebuild import moved, rebuilt, settled
-from axon_nb.surgery.select import GLOB, select
+from axon_nb.surgery.select import select
+from axon_nb.trace import trace
 
 
 @verb
 def freeze(model: Model, what: Any = None, *, first: int | None = None, last: int | None = None) -> Model:
     """Return the model with parameters that training leaves alone.
 
-    They cost no gradient and no optimizer memory. State (running means) goes on changing in training, as in PyTorch.
-    Freezing adds to what is frozen already.
+    They cost no gradient and no optimizer memory. Freezing adds to what is frozen already.
+
+    State is not frozen: in training a frozen ``batch_norm`` normalises by the batch, and its running mean and variance
+    follow, as in Axon and in PyTorch with ``requires_grad = False``. (In Keras ``trainable = False`` makes it run as in
+    inference.)
 
     Args:
         model: the model.
         what: all, if left out; else layers as ``find`` takes them (a name, a glob, a part, a kind, a function of a
-            node), or parameters by name or glob (``"dense_0.bias"``, ``"*.bias"``).
+            node), or parameters by name or glob (``"dense_0.bias"``, ``"*.bias"``), those of layers inside a layer too
+            (``"bidirectional_0.forward"``, ``"bidirectional_0.bias"``).
         first: the first so many layers that run instead (Axon's ``up``): counted without inputs.
         last: the last so many layers.
 
     Raises:
-        UnknownNameError: there is no layer of that name.
+        UnknownNameError: there is no layer or parameter of that name.
         GraphError: no layer is meant.
 
     Example:
@@ -89,19 +95,72 @@ def _meant(model: Model, what: Any, first: int | None, last: int | None) -> dict
 
 
 def _by_text(model: Model, text: str, layers: list[Op]) -> dict[Op, str]:
-    """Read a name as a layer's, part's or kind's; else as that of parameters, its layer before the last dot."""
+    """Read a name as a layer's, part's or kind's; else as that of parameters, behind the name of their layer."""
     missing: Exception | None = None
     try:
         found = dict.fromkeys(_layers(select(model, text)), "*")
     except (UnknownNameError, GraphError) as error:
         found, missing = {}, error
-    head, dot, tail = text.rpartition(".")
-    if dot and (missing or GLOB & set(text)):
-        names = {layer: model.names[model.owners[layer]] for layer in layers}
-        found |= {layer: tail for layer, name in names.items() if fnmatchcase(name, head) and layer not in found}
+    if missing or GLOB & set(text):
+        named = _by_parameter(model, text, layers)
+        found = {**named, **found}
+        if missing and named:
+            _check_meant(model, text, named)
     if not found and missing:
         raise missing
     return found
+
+
+def _by_parameter(model: Model, text: str, layers: list[Op]) -> dict[Op, str]:
+    """Take what stands behind a layer's name and a dot as the glob of its parameters, also of layers inside it."""
+    names = {layer: model.names[model.owners[layer]] for layer in layers}
+    exact = {layer: text[len(name) + 1 :] for layer, name in names.items() if text.startswith(f"{name}.")}
+    found = {layer: glob for layer, glob in exact.items() if glob}
+    if found or not GLOB & set(text):
+        return found
+    dots = [place for place, char in enumerate(text) if char == "."]
+    for place in reversed(dots):
+        for layer, name in names.items():
+            if layer not in found and fnmatchcase(name, text[:place]):
+                found[layer] = text[place + 1 :]
+    known = parameters_of(model)
+    return {layer: glob for layer, glob in found.items() if _has(known, layer, glob)}
+
+
+def _check_meant(model: Model, text: str, named: Mapping[Op, str]) -> None:
+    """Refuse the name of a parameter that no layer has."""
+    known = parameters_of(model, states=True)  # which may be named, and are not trained anyway
+    if not any(_has(known, layer, glob) for layer, glob in named.items()):
+        names = {layer: model.names[model.owners[layer]] for layer in known}
+        msg = "parameter"
+        raise unknown(msg, text, [f"{names[layer]}.{name}" for layer in named for name in known[layer]])
+
+
+def _has(known: Mapping[Op, tuple[str, ...]], layer: Op, glob: str) -> bool:
+    return layer not in known or any(fits(glob, name) for name in known[layer])
+
+
+def parameters_of(model: Model, *, states: bool = False) -> dict[Op, tuple[str, ...]]:
+    """List the names of each layer's parameters that can be trained, for layers whose shapes are known; or of all."""
+    traced = trace(model)
+    return {
+        layer: tuple(spec.name for spec in traced.nodes[node].params if states or not spec.is_state)
+        for layer, node in model.owners.items()
+        if traced.nodes[node].shape is not None and not node.is_input and not node.is_pick
+    }
+
+
+def rules_of(model: Model) -> dict[Op, Rules]:
+    """Return what is frozen of each layer, without rules that mean none of its parameters."""
+    ruled = {layer: rules for layer in model.owners if (rules := model.rules_of(layer))}
+    if all(rules == (("*", True),) for rules in ruled.values()):
+        return ruled
+    known = parameters_of(model)
+    kept = {
+        layer: merged([tuple(rule for rule in rules if rule[0] == "*" or _has(known, layer, rule[0]))])
+        for layer, rules in ruled.items()
+    }
+    return {layer: rules for layer, rules in kept.items() if rules}
 
 
 def _layers(nodes: tuple[Node, ...]) -> list[Op]:
@@ -110,7 +169,7 @@ def _layers(nodes: tuple[Node, ...]) -> list[Op]:
 
 
 def _ruled(model: Model, globs: Mapping[Op, str], *, frozen: bool) -> Model:
-    rules = {layer: _with(model.owners[layer].frozen, glob, frozen) for layer, glob in globs.items()}
+    rules = {layer: with_rule(model.rules_of(layer), glob, frozen) for layer, glob in globs.items()}
 
     def change(node: Node, parents: tuple[Node, ...]) -> Node:
         own = rules.get(node.layer, node.frozen)
@@ -119,15 +178,4 @@ def _ruled(model: Model, globs: Mapping[Op, str], *, frozen: bool) -> Model:
     return settled(model, rebuilt(model, change))
 
 
-def _with(rules: Rules, glob: str, value: bool) -> Rules:
-    """Add a rule; leave out those that it makes void."""
-    if glob == "*":
-        return (("*", True),) if value else ()
-    left = tuple(rule for rule in rules if rule[0] != glob)
-    if not GLOB & set(glob) and is_frozen(left, glob) is value:
-        return left
-    made = (*left, (glob, value))
-    return made if any(is_true for _, is_true in made) else ()
-
-
-__all__ = ["freeze", "unfreeze"]
+__all__ = ["freeze", "parameters_of", "rules_of", "unfreeze"]

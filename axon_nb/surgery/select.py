@@ -12,8 +12,7 @@ from typing import Any
 from axon_nb.errors import GraphError, article, brief, unknown
 from axon_nb.graph import Model, Node, verb
 from axon_nb.layer import Layer, LayerType
-
-GLOB = frozenset("*?[")
+from axon_nb.rules import GLOB
 
 
 @verb
@@ -107,4 +106,4 @@ def _fits(node: Node, what: Any) -> bool:
     return bool(what(node))
 
 
-__all__ = ["GLOB", "find", "one", "parts_of", "select"]
+__all__ = ["find", "one", "parts_of", "select"]

@@ -55,7 +55,8 @@ def load(
 
     Args:
         path: the file.
-        custom: layers and functions of your own, by the names under which the file needs them.
+        custom: layers, hooks and functions of your own, by the names under which the file needs them; ``None`` for a
+            hook leaves it out.
         device: where the weights go.
 
     Raises:

@@ -5,6 +5,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 import axon_nb as ax
+from axon_nb.graph import Node
 
 
 def examples(count):
@@ -48,6 +49,8 @@ def next_layer(draw, shape, used, *, custom=True):
             lambda: ax.max_pool(kernel, draw(st.integers(1, 3)), padding),
             lambda: ax.avg_pool(kernel, padding="same"),
             lambda: ax.global_avg_pool(),
+            lambda: ax.scan(ax.concatenate() | ax.dense(2, "tanh"), state=2),
+            lambda: ax.scan(ax.concatenate() | ax.residual(ax.dense(shape[2] + 2)) | ax.dense(2), state=2),
         ]
     made = draw(st.sampled_from(makers))()
     used.append((shape[1:], made))
@@ -80,6 +83,67 @@ def as_part(draw, model):
     name = draw(st.sampled_from([None, "latent"]))
     part = ax.input((None, *model.output_shape[1:]), name=name) | ax.dense(3, draw(st.sampled_from([None, "relu"])))
     return model | ax.block(draw(st.sampled_from("pq")), part)
+
+
+@ax.model
+def head(features, extra: (None, 3), width=2):
+    """A model made by a function, with a block and an input whose shape is declared."""
+    return ax.concatenate(features | ax.flatten() | ax.block("inner", ax.dense(width), ax.tanh), extra)
+
+
+def watch(tensor):
+    """Look on."""
+
+
+def halve(tensor, name):
+    """Change what goes through, whichever layer it is."""
+    return tuple(one * 0.5 for one in tensor) if isinstance(tensor, tuple) else tensor * 0.5
+
+
+WATCHERS = {"watch": watch, "halve": halve}
+POLICIES = [
+    ax.policies.mixed_float16, ax.policies.bfloat16, ax.policies.Policy(compute="f16"),
+    ax.policies.Policy(params="bf16", output="f32"),
+]  # fmt: skip
+NESTINGS = [
+    lambda a, b: a,
+    lambda a, b: (a, (b, (a,))),
+    lambda a, b: {"first": a, "second": {"x y": b, "0": (a, b)}},
+    lambda a, b: ({"only": b},),
+]
+
+
+@st.composite
+def marked_models(draw, **options):
+    """Draw models with all that a model may have besides its layers: what is frozen, policies, hooks, a name ...
+
+    Outputs are nested, inputs may be left out, and a part is made by a function.
+    """
+    made = draw(models(**options))
+    ends = [made] if isinstance(made.outputs, Node) else list(made)
+    if draw(st.booleans()):
+        other = ax.input(ends[0].output_shape, name="other", optional=True)
+        ends.append(ax.or_else(other, ends[0]))
+    if draw(st.booleans()):
+        width = draw(st.sampled_from([1, 2, 5]))
+        ends.append(head(width=width)(ends[-1], ax.input((None, 3), name="extra")))
+    nested = draw(st.sampled_from(NESTINGS))(ends[-1], draw(st.sampled_from(ends)))
+    model = nested if isinstance(nested, ax.Model) else ax.outputs(nested)
+    names = list(model.names.values())
+    chosen = st.lists(st.sampled_from(names), min_size=1, max_size=3)
+    for _ in range(draw(st.integers(0, 2))):
+        model = model.apply_policy(draw(st.sampled_from(POLICIES)), only=draw(st.none() | chosen))
+    layers = [name for name, node in zip(names, model.nodes, strict=True) if not node.is_input]
+    parameters = list(model.params)
+    for _ in range(draw(st.integers(0, 3)) if parameters else 0):
+        change = draw(st.sampled_from([ax.Model.freeze, ax.Model.freeze, ax.Model.unfreeze]))
+        model = change(model, draw(st.sampled_from([*layers, *parameters, None])))
+    for _ in range(draw(st.integers(0, 2))):
+        when = draw(st.sampled_from(["train", "inference", "both"]))
+        on = draw(st.sampled_from(["forward", "pre_forward"]))
+        watcher = draw(st.sampled_from([watch, watch, halve]))
+        model = model.hook(draw(chosen), watcher, on, when, compiled=draw(st.booleans()))
+    return model.named("net") if draw(st.booleans()) else model
 
 
 def deep(count=1000):

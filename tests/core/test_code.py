@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from hypothesis import given
-from random_graphs import deep, examples, models, wide
+from random_graphs import WATCHERS, deep, examples, marked_models, models, watch, wide
 from test_serialize_json import MODELS, STEPS, X, double, scaled
 
 import axon_nb as ax
@@ -59,6 +59,12 @@ def test_random_graphs_come_back(model):
     check(model)
 
 
+@given(model=marked_models())
+@examples(25)
+def test_what_models_have_besides_layers_comes_back(model):
+    check(model, {**functions(model), **WATCHERS})
+
+
 @given(model=models(steps=40, custom=False))
 @examples(15)
 def test_large_random_graphs_come_back(model):
@@ -97,6 +103,32 @@ def frozen():
     return (X | ax.dense(4) | ax.block("b", ax.dense(4, name="d"))).freeze("b.d").freeze("*.bias")
 
 
+def frozen_at_one_use():
+    shared = ax.dense(4)
+    return ax.outputs(X | shared, (ax.input((None, 4), name="y") | shared).freeze())
+
+
+def frozen_otherwise_at_each_use():
+    shared = ax.dense(4)
+    made = [ax.input((None, 4), name=name) | shared for name in "ab"]
+    return ax.outputs(made[0].freeze("dense_0.kernel"), made[1].freeze().unfreeze("dense_0.kernel"))
+
+
+def frozen_before_shapes_are_known():
+    return X | (ax.input() | ax.dense(4) | ax.relu() | ax.layer_norm()).freeze("*.gamma")
+
+
+def under_policies():
+    twin = ax.dense(4)
+    model = (X | twin | ax.dropout(0.5) | ax.residual(twin, ax.relu)).apply_policy(ax.policies.mixed_float16)
+    return model.apply_policy(ax.policies.Policy(params="f16"), only="dense_0").freeze("*.bias")
+
+
+def a_policy_inside():
+    half = ax.policies.with_policy(ax.softmax(axis=1), ax.policies.bfloat16)
+    return X | ax.dense(4, half) | ax.dense(2, ax.softmax(axis=1))
+
+
 def unfrozen():
     return (X | ax.dense(4) | ax.dense(4)).freeze().unfreeze("dense_1.bias")
 
@@ -115,8 +147,13 @@ def constants():
 
 
 @pytest.mark.parametrize(
-    "make", [constants, block_of_many, several_ends, long_blocks, clashing, frozen, unfrozen, kept_names, left_out]
-)
+    "make",
+    [
+        constants, block_of_many, several_ends, long_blocks, clashing, frozen, unfrozen, kept_names, left_out,
+        frozen_at_one_use, frozen_otherwise_at_each_use, frozen_before_shapes_are_known, under_policies,
+        a_policy_inside,
+    ],
+)  # fmt: skip
 def test_what_is_hard_to_write_comes_back(make):
     model = make()
     check(model)
@@ -148,6 +185,14 @@ TEXTS = {
         lambda: (lambda one: X | one | one)(ax.dense(4)),
         'dense_0 = dense(4)\ninput((None, 4), name="x")\n| dense_0\n| dense_0',
     ),
+    "layers inside a layer": (
+        lambda: ax.input((None, 5, 4)) | ax.scan(ax.concatenate() | ax.dense(3), state=3),
+        "input((None, 5, 4)) | scan(concatenate() | dense(3), state=(3,))",
+    ),
+    "a model inside a layer": (
+        lambda: ax.input((None, 5, 4)) | ax.scan(ax.add() | ax.residual(ax.dense(4)), state=4),
+        "scan_step = (input() + input()) | residual(dense(4))\ninput((None, 5, 4)) | scan(scan_step, state=(4,))",
+    ),
     "options": (
         lambda: ax.input((None, 3, 8, 8)) | ax.conv(8, 3, 2, "same", activation="relu") | ax.softmax(axis=1),
         'input((None, 3, 8, 8))\n| conv(8, 3, strides=2, padding="same", activation="relu")\n| softmax(axis=1)',
@@ -159,6 +204,27 @@ TEXTS = {
 def test_it_reads_as_a_person_would_write_it(name):
     make, text = TEXTS[name]
     assert text_of(make()) == text
+
+
+def test_policies_what_is_frozen_and_hooks_are_calls():
+    model = (X | ax.dense(4) | ax.dense(2)).apply_policy(ax.policies.mixed_bfloat16).freeze("dense_0")
+    model = model.hook("dense_1", watch, "backward", "train")
+    assert text_of(model) == (
+        "# needs watch (a hook)\nfrom axon_nb import policies\n"
+        'model = input((None, 4), name="x")\n| dense(4)\n| dense(2)\n'
+        "model = model.apply_policy(policies.mixed_bfloat16)\n"
+        'model = model.freeze("dense_0")\n'
+        'model.hook("dense_1", watch, on="backward", mode="train")'
+    )
+    half = (X | ax.dense(4) | ax.dense(2)).apply_policy(ax.policies.Policy(compute="f16"), only=["dense_1"])
+    assert text_of(half).endswith('model.apply_policy(policies.Policy(compute="float16"), only="dense_1")')
+    assert "ax.policies.mixed_bfloat16)" in str(model.code(python=True))
+
+
+def test_a_hook_without_a_name_gets_one():
+    model = (X | ax.dense(4)).hook("dense_0", lambda y: None)
+    assert text_of(model).splitlines()[0] == "# needs dense_0_hook (a hook)"
+    check(model, {"dense_0_hook": model.find("dense_0").hooks[0].function})
 
 
 def test_names_that_were_given_by_order_are_not_written():

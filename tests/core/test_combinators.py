@@ -1,10 +1,13 @@
 """Joining layers and models: each combinator on both, sharing by identity, copies with weights of their own."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
 import axon_nb as ax
-from axon_nb.errors import DeclarationError, GraphError, OptionError
+from axon_nb.errors import DeclarationError, FileError, GraphError, OptionError
 from axon_nb.layer import Layer
 
 X = ax.input((None, 4), name="x")
@@ -48,6 +51,29 @@ def test_a_clone_of_a_model():
     assert {*(enc + ax.clone(enc)).params} == {"d.kernel", "d.bias", "d_1.kernel", "d_1.bias"}
     assert len(ax.clone(enc, 3).init().leaves) == 6
     assert ax.clone(enc, 3).output_shape == (None, 4)
+
+
+def test_a_deep_copy_has_weights_of_its_own_and_shares_what_is_copied_with_it():
+    model = (X | ax.dense(4) | ax.relu()).freeze("dense_0").apply_policy(ax.policies.float16).hook("x", print)
+    made = copy.deepcopy(model)
+    assert made.equals(model)
+    assert not {*made.layers} & {*model.layers}
+    assert copy.copy(model) is model
+    twin = ax.dense(4)
+    first, second = copy.deepcopy([twin, twin | ax.relu()])
+    assert (X | twin | first | second).init().count == 40
+    composed = X | ax.dense(4) | (ax.input((None, 4)) | ax.dense(2))
+    assert copy.deepcopy(composed).equals(composed)
+
+
+def test_a_model_is_pickled_as_its_json():
+    model = ax.compose(a=X | ax.dense(4), b=Y | ax.dense(2))
+    made = pickle.loads(pickle.dumps(model))
+    assert made.equals(model)
+    with pytest.warns(UserWarning, match="code of your own is not stored"):
+        stored = pickle.dumps(X | (lambda x: x * 2))
+    with pytest.raises(FileError, match="code of your own, which must be brought: function_0"):
+        pickle.loads(stored)
 
 
 def test_repeat_has_one_set_of_weights():
@@ -100,6 +126,44 @@ def test_what_makes_no_outputs(build, words):
 def test_tuplify_gives_one_input_to_all():
     assert [y.shape for y in run(X | ax.tuplify(ax.dense(2), three()), 1)] == [(1, 2), (1, 4)]
     assert ax.tuplify(X | ax.dense(2), Y).output_shape == ((None, 2), (None, 4))
+
+
+def test_a_pipe_into_several_layers_gives_them_one_input():
+    assert [y.shape for y in run(X | (ax.dense(2), three()), 1)] == [(1, 2), (1, 4)]
+    assert (X | [ax.relu, lambda x: x, ax.noop]).output_shape == ((None, 4),) * 3
+    assert (X | {"a": ax.dense(2), "b": (ax.relu(),)}).output_shape == {"a": (None, 2), "b": ((None, 4),)}
+    block = ax.dense(3) | (ax.dense(2), ax.dense(3) | ax.relu()) | ax.concatenate()
+    assert (X | block).output_shape == (None, 5)
+    assert (X | ax.block("b", (ax.dense(2), ax.dense(2)), ax.add())).output_shape == (None, 2)
+    for wrong, words in ((), "a tuple"), ([3], "a list"), ({"a": None}, "a dict"), ((X, X), "a tuple"):
+        with pytest.raises(GraphError, match=f"^{words} is not a layer"):
+            X | wrong
+    with pytest.raises(GraphError, match="outputs are all models, or all layers"):
+        X | (X | ax.dense(2), ax.dense(2))
+
+
+def test_the_inputs_of_a_model_are_given_by_name():
+    both = ax.subtract(X, Y)
+    for made, expected in (
+        (both(y=Y, x=X), 3), (both({"y": Y, "x": X}), 3), (both(Y, y=X), -3), ({"y": X, "x": Y} | both, -3),
+    ):  # fmt: skip
+        assert made.predict(made.init(), {"x": 5 * ONES, "y": 2 * ONES}).tolist() == [[expected] * 4]
+    with pytest.raises(GraphError, match=r"^there is no input 'z'\n  fix: the inputs are: x, y"):
+        both(x=X, z=Y)
+    with pytest.raises(GraphError, match=r"^input 'x' is given twice"):
+        both(X, x=Y)
+    with pytest.raises(GraphError, match=r"^the model needs 'y' too\n  got: x"):
+        both(x=X)
+
+
+def test_cond_takes_models_as_parts():
+    high, low = ax.input((None, 4)) | three(2.0), ax.input((None, 4)) | three(1.0)
+    model = X | ax.cond(lambda x: x.mean(1) > 2, high, low)
+    assert model.init().count == 32
+    assert run(model, 1).tolist() == [[4.0] * 4]
+    assert run(model, 3).tolist() == [[24.0] * 4]
+    with pytest.raises(GraphError, match="cond takes three models, or three layers"):
+        ax.cond(X | (lambda x: x.mean(1)), ax.relu(), ax.tanh())
 
 
 def test_parallel_gives_each_an_input():

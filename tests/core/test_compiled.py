@@ -5,7 +5,7 @@ import pytest
 from tinygrad import Tensor
 
 import axon_nb as ax
-from axon_nb.errors import DataError, DeviceError, OptionError, ParamsError, ShapeError
+from axon_nb.errors import DataError, DeviceError, GraphError, OptionError, ParamsError, ShapeError
 
 FIRST_ROW = [-0.8432586789131165, 0.5882788300514221, 0.7229501008987427]
 
@@ -261,3 +261,10 @@ def test_an_error_while_running_names_the_layer():
         model.predict(model.init(), np.zeros((7, 4), "float32"))
     with pytest.raises(DataError, match=r"^input 'input_0' is empty\n"):
         model.predict(model.init(), np.zeros((0, 4), "float32"))
+
+
+def test_build_takes_a_model_and_a_mode():
+    with pytest.raises(GraphError, match=r"^build takes a model\n  got: dense\(3\)"):
+        ax.build(ax.dense(3))
+    with pytest.raises(OptionError, match=r"^mode is 'train' or 'inference'\n  got: 'test'"):
+        ax.build(ax.input((None, 3)) | ax.dense(3), mode="test")

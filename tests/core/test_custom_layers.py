@@ -218,7 +218,7 @@ def test_scan_goes_through_time_with_one_set_of_weights():
     assert added.predict(added.init(), {"seq": x, "first": np.zeros((1, 4))}).shape == (1, 3, 4)
     with pytest.raises(ShapeError, match=r"scan .*: needs a first state"):
         _ = (seq | total).output_shape
-    with pytest.raises(OptionError, match="scan: state is the shape of one sample's state"):
+    with pytest.raises(OptionError, match="scan: state must be the shape of one sample's state"):
         ax.scan(step, state=(0,))
     assert repr(ax.scan(ax.add(), 2)) == "scan(add(), state=(2,))"
 

@@ -76,6 +76,52 @@ def test_bad_uses(model):
         model.freeze(lambda node: node.is_input)
 
 
+def test_a_parameter_that_is_not_there_is_told(model):
+    with pytest.raises(UnknownNameError, match=r"^there is no parameter 'dense_0.kernal'\n.*mean 'dense_0.k"):
+        model.freeze("dense_0.kernal")
+    with pytest.raises(UnknownNameError, match=r"no parameter 'body.batch_norm_0.means'\n(.*\n)*.*batch_norm_0.gamma"):
+        model.freeze("body.batch_norm_0.means")
+    states = model.freeze(["body.batch_norm_0.mean", "body.batch_norm_0.variance"])
+    assert frozen(states) == []
+    assert states.equals(model)
+    assert frozen(model.freeze(list(model.params))) == frozen(model.freeze())
+    with pytest.raises(GraphError, match=r"no node is meant\n  got: '\*.kernal'"):
+        model.freeze("*.kernal")
+
+
+@ax.layer
+def gated(scope, x, units: int):
+    return scope.apply(ax.dense(units), x) * scope.apply(ax.dense(units, "sigmoid"), x)
+
+
+FIRST_GATE, SECOND_GATE = (
+    [f"gated_0.dense_{i}.{name}" for name in ("kernel", "bias")] for i in range(2)
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("what", "expected"), [
+    ("gated_0", [*FIRST_GATE, *SECOND_GATE]),
+    ("gated_0.dense_1", SECOND_GATE),
+    ("gated_0.dense_0.kernel", FIRST_GATE[:1]),
+    ("gated_0.bias", [FIRST_GATE[1], SECOND_GATE[1]]),
+    ("*.bias", [FIRST_GATE[1], SECOND_GATE[1], *FIRST[1:]]),
+])  # fmt: skip
+def test_parameters_of_layers_inside_a_layer(what, expected):
+    model = ax.input((None, 4)) | gated(3) | ax.dense(2)
+    assert frozen(model.freeze(what)) == expected
+    assert frozen(model.freeze(what).unfreeze(what)) == []
+    assert all(node.frozen == () for node in model.freeze(what).unfreeze(what).nodes)
+
+
+def test_what_one_use_of_a_layer_freezes_is_frozen():
+    shared = ax.dense(4)
+    x = ax.input((None, 4))
+    model = ax.outputs(x | shared, (x | shared).freeze())
+    assert frozen(model) == ["dense_0.kernel", "dense_0.bias"]
+    assert frozen(model.unfreeze("dense_0.bias")) == ["dense_0.kernel"]
+    assert frozen(model.unfreeze("dense_0")) == []
+
+
 def test_it_stays_when_the_model_is_composed_or_rewritten(model):
     made = model.freeze("body")
     longer = made | ax.dense(2)
@@ -112,6 +158,18 @@ def test_training_leaves_it_alone(model):
         assert not np.array_equal(trained.params[name].numpy(), start[name].numpy()), name
     assert list(trained.params.frozen.flat) == BODY
     assert not np.array_equal(trained.params["body.batch_norm_0.mean"].numpy(), np.zeros(5))
+
+
+def test_a_frozen_batch_norm_is_run_as_in_training_as_in_pytorch():
+    torch = pytest.importorskip("torch")
+    norm = torch.nn.BatchNorm1d(4, momentum=0.5, eps=1e-5)
+    for parameter in norm.parameters():
+        parameter.requires_grad = False
+    expected = norm.train()(torch.from_numpy(X)).numpy()
+    model = (ax.input((None, 4)) | ax.batch_norm(momentum=0.5)).freeze()
+    y, after = model.apply(model.init(), X)
+    np.testing.assert_allclose(y.numpy(), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(after["batch_norm_0.mean"].numpy(), norm.running_mean.numpy(), rtol=1e-5, atol=1e-6)
 
 
 def test_a_second_stage_trains_it_again(model):

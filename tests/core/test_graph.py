@@ -120,6 +120,12 @@ def test_bad_wiring(join, words):
         join()
 
 
+def test_a_model_of_one_output_has_no_others():
+    for key in (0, "logits"):
+        with pytest.raises(GraphError, match=r"^the model has one output, which is the model itself\n.*\n  fix: model"):
+            (X | ax.dense(3))[key]
+
+
 def test_arithmetic_on_models():
     y = X | ax.dense(4)
     assert [node.op for node in ((y + X) * y - X).nodes] == ["input", "dense", "add", "multiply", "subtract"]

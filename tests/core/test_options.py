@@ -173,7 +173,7 @@ def test_several_mistakes_with_options():
     with pytest.raises(
         OptionError,
         match=r"^dense: takes 2 positional options \(units, activation\)\n  got: 3, 'relu', False\n"
-        r"  fix: name the others: dense\(\.\.\., option=value\)$",
+        r"  fix: name the others: dense\(\.\.\., use_bias=False\)$",
     ):
         ax.dense(3, "relu", False)
     with pytest.raises(OptionError, match=r"^flatten: takes no options by position\n  got: 3$"):

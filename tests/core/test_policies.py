@@ -11,7 +11,7 @@ from tinygrad import Tensor, dtypes
 import axon_nb as ax
 from axon_nb import policies
 from axon_nb.checks import dtype_name
-from axon_nb.errors import OptionError, UnknownNameError
+from axon_nb.errors import GraphError, OptionError, ShapeError, UnknownNameError
 from axon_nb.policies import Policy
 from axon_nb.trace import trace
 
@@ -102,6 +102,16 @@ def test_some_layers_only():
     assert inside.init()["dense_0"]["kernel"].dtype == dtypes.bfloat16
 
 
+@pytest.mark.parametrize(("only", "expected"), [
+    ("dense", [0, 2]), ("dense_*", [0, 2]), (ax.dense, [0, 2]), (["dense_1", "relu"], [1, 2]), ("part", [2]), ([], []),
+    (lambda node: node.op == "relu", [1]),
+])  # fmt: skip
+def test_layers_are_meant_as_everywhere(only, expected):
+    last = ax.block("part", ax.dense(2)) if only == "part" else ax.dense(2)
+    layers = (X | ax.dense(4) | ax.relu() | last).apply_policy(policies.float16, only=only).layers
+    assert [place for place, layer in enumerate(layers) if layer.policy is not None] == expected
+
+
 def test_shared_layers_stay_shared_and_the_model_stays_as_it_was():
     tied = ax.dense(4)
     model = X | tied | ax.relu() | tied
@@ -122,6 +132,16 @@ def test_training_under_a_policy(policy):
     assert not np.array_equal(trained.params["batch_norm_0"]["mean"].numpy(), np.zeros(8))
 
 
+def test_a_part_takes_whatever_length_a_policy_gives_its_numbers():
+    first, second = X | ax.dense(3), ax.input((None, 3)) | ax.dense(2)
+    made = ax.compose(first=first, second=second).apply_policy(policies.bfloat16)
+    assert made.output_shape == (None, 2)
+    assert made.predict(made.init(), BATCH).shape == (6, 2)
+    words = ax.input((None, 3), dtype="int32") | ax.embedding(3, 2)
+    with pytest.raises(ShapeError, match="takes int32 numbers, and gets float32"):
+        _ = (first | words).output_shape
+
+
 def test_json_keeps_a_policy():
     model = (X | ax.dense(2)).apply_policy(policies.mixed_bfloat16)
     assert ax.from_json(model.to_json()).layers[0].policy == policies.mixed_bfloat16
@@ -133,6 +153,8 @@ def test_json_keeps_a_policy():
     (lambda: X.apply_policy("mixed"), OptionError, "a str is no policy"),
     (lambda: policies.with_policy(ax.dense(2), "f16"), OptionError, "a str is no policy"),
     (lambda: (X | ax.dense(2)).apply_policy(policies.float16, only="dens_0"), UnknownNameError, "there is no node"),
+    (lambda: (X | ax.dense(2)).apply_policy(policies.float16, only="conv*"), GraphError, "no layer is meant"),
+    (lambda: (X | ax.dense(2)).apply_policy(policies.float16, only=3), GraphError, "nodes are found by a name"),
 ])  # fmt: skip
 def test_what_is_no_policy(make, error, words):
     with pytest.raises(error, match=words):

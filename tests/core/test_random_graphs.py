@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from random_graphs import examples, models
+from random_graphs import examples, marked_models, models
 from tinygrad import Tensor
 
 import axon_nb as ax
-from axon_nb.compiled import Values, forward
+from axon_nb.checks import dtype_name
+from axon_nb.compiled import Values, forward, map_tensors
 from axon_nb.errors import AxonError
-from axon_nb.graph import leaves
+from axon_nb.graph import leaves, map_leaves
+from axon_nb.trace import trace
 
 
 @given(model=models(), batch=st.integers(1, 5), training=st.booleans())
@@ -34,6 +36,20 @@ def test_planned_shapes_are_executed_shapes(model, batch, training):
         assert shape[0] in (None, "batch")
         assert shape[1:] == concrete[1:]
     assert len(list(leaves(model.outputs))) == (len(planned) if several else 1)
+
+
+@given(model=marked_models(), training=st.booleans())
+@examples(25)
+def test_planned_is_executed_under_policies_and_with_nested_outputs(model, training):
+    shapes = {model.names[n]: (3, *n.options["shape"][1:]) for n in model.inputs}
+    params = model.init(**shapes)
+    assert {name: tensor.shape for name, tensor in params.flat.items()} == model.params
+    values = Values({path: leaf.tensor for path, leaf in params.leaves.items()}, device="CPU")
+    inputs = {node: Tensor.empty(*shapes[model.names[node]], device="CPU") for node in model.inputs}
+    traced = trace(model, shapes)
+    planned = map_leaves(model.outputs, lambda node: (traced.nodes[node].shape, traced.nodes[node].dtype))
+    results = forward(model, values, inputs, training=training)
+    assert map_tensors(results, lambda t: (t.shape, dtype_name(t.dtype))) == planned
 
 
 @given(model=models())

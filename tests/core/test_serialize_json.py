@@ -2,12 +2,13 @@
 
 import contextlib
 import json
+import warnings
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_graphs import deep, examples, models, wide
+from random_graphs import WATCHERS, deep, examples, marked_models, models, watch, wide
 from tinygrad import Tensor
 
 import axon_nb as ax
@@ -26,6 +27,13 @@ def shared():
 def composed():
     part = ax.input((None, 4), name="latent") | ax.dense(4)
     return (X | ax.dense(4)).named("a") | part.named("b") | (ax.input() | ax.relu())
+
+
+def stepping():
+    """Make a step of two outputs, what it gives and its next state, with a layer under a policy."""
+    x, state = ax.input((None, 6), name="x") | ax.dense(4), ax.input((None, 4), name="state")
+    now = (x + state) | ax.tanh(name="now")
+    return ax.outputs(now | ax.dense(4), now).apply_policy(ax.policies.mixed_bfloat16, only="dense_0")
 
 
 def picked():
@@ -58,6 +66,11 @@ MODELS = {
     "paddings": lambda: IMAGE | ax.conv(4, (3, 1), (2, 1), [(1, 0), (2, 3)]) | ax.max_pool(2, padding="same"),
     "constants": lambda: X | ax.constant(np.array([[1, 2.5], [-1e-300, 3]])),
     "recurrent": lambda: STEPS | ax.bidirectional(ax.lstm(8)) | ax.gru(4, return_sequence=False),
+    "scan": lambda: STEPS | ax.scan(ax.concatenate() | ax.dense(3, "tanh"), state=3),
+    "scan of a residual": lambda: STEPS | ax.scan(ax.add() | ax.residual(ax.dense(6)) | ax.block("b", ax.relu), 6),
+    "scan of a model": lambda: STEPS | ax.scan(stepping(), state=4) | ax.scan(ax.add, 4),
+    "scan under a policy": lambda: STEPS | ax.policies.with_policy(ax.scan(stepping(), 4), ax.policies.bfloat16),
+    "uniqued": lambda: ax.input((None, "time"), dtype="int32") | ax.uniqued(ax.embedding(9, 4) | ax.dense(4), 9),
     "named model": lambda: (X | ax.relu()).named("net"),
 }
 
@@ -92,6 +105,18 @@ def test_random_graphs_come_back(model):
     assert ax.from_json(model.to_json()).equals(model)
 
 
+@given(model=marked_models(custom=False))
+@examples(25)
+def test_what_models_have_besides_layers_comes_back(model):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "code of your own is not stored")
+        text = model.to_json()
+        back = ax.from_json(text, custom=WATCHERS)
+        assert back.to_json() == text
+    assert back.equals(model)
+    assert not ax.diff(model, back)
+
+
 @pytest.mark.parametrize("make", [deep, wide], ids=["1,000 layers", "300 branches"])
 def test_large_graphs_come_back(make):
     model = make()
@@ -101,6 +126,9 @@ def test_large_graphs_come_back(make):
 @ax.layer
 def scaled(scope, x, start: float = 1.0):
     return x * scope.param("scale", (x.shape[-1],), start)
+
+
+other_scaled = scaled
 
 
 def double(x):
@@ -123,6 +151,44 @@ def test_layers_of_ones_own_are_named_and_brought():
     back = ax.from_json(text, custom=brought)
     assert back.equals(model)
     assert back.find("s").options == {"start": 2.0}
+
+
+def test_hooks_are_named_and_brought():
+    seen = []
+    model = (X | ax.dense(4)).hook("dense_0", watch).hook("x", lambda x: x * 2, "pre_forward", "train", compiled=True)
+    model = model.hook("dense_0", seen.append, "backward")
+    with pytest.warns(UserWarning, match=r"x\.hook_0 \(a hook\); watch \(a hook\); append \(a hook\)$"):
+        text = model.to_json()
+    with pytest.raises(FileError, match=r"brought: x\.hook_0 \(a hook\); watch \(a hook\); append \(a hook\)"):
+        ax.from_json(text)
+    brought = {"watch": watch, "x.hook_0": model.find("x").hooks[0].function, "append": seen.append}
+    back = ax.from_json(text, custom=brought)
+    assert back.equals(model)
+    assert not back.equals(model.unhook())
+    assert not back.equals(model.unhook("x"))
+    without = ax.from_json(text, custom={**brought, "append": None, "watch": None})
+    assert without.equals(model.unhook("dense_0"))
+
+
+def test_two_things_of_one_name_are_told_apart():
+    def hooked(by):
+        def watch(y):
+            return y * by
+
+        return watch
+
+    @ax.layer
+    def scaled(x, start: float = 3.0):
+        return x * start
+
+    model = X | other_scaled(2.0) | scaled() | ax.dense(4) | ax.dense(4)
+    model = model.hook("dense_0", hooked(2)).hook("dense_1", hooked(3))
+    with pytest.warns(UserWarning, match="code of your own"):
+        needs = json.loads(text := model.to_json())["needs"]
+    assert list(needs) == ["scaled", "scaled_1", "watch", "dense_1.hook_0"]
+    first, second = (model.find(name).hooks[0].function for name in ("dense_0", "dense_1"))
+    brought = {"scaled": other_scaled, "scaled_1": scaled, "watch": first, "dense_1.hook_0": second}
+    assert ax.from_json(text, custom=brought).equals(model)
 
 
 def test_what_is_brought_must_be_a_layer_with_these_options():
@@ -202,6 +268,16 @@ BAD = {
     "path": (told(part="a"), '"part" is a list'),
     "path of numbers": (told(part=[1]), '"part" is a list'),
     "dotted path": (told(part=["a.b"]), "a name is text"),
+    "hooks": (told(hooks=3), '"hooks" is a list of functions by name'),
+    "hooks of numbers": (told(hooks=[3]), '"hooks" is a list of functions by name'),
+    "a hook's moment": (told(hooks=[{"custom": "f", "on": "x", "mode": "both", "compiled": False}]), "needs 'f'"),
+    "a hook's compiled": (told(hooks=[{"custom": "f", "on": "forward", "mode": "both", "compiled": 1}]), '"hooks" is'),
+    "policy": (told(policy=[]), '"policy" has a kind of numbers'),
+    "policy of numbers": (told(policy={"params": 3}), "params must be one of"),
+    "a policy inside": (
+        told(options={"units": 2, "activation": {"layer": "relu", "options": {}, "policy": {"x": 1}}}),
+        '"policy" has a kind of numbers',
+    ),
     "own name": (told(name=3), "a name is text"),
     "frozen": (told(frozen=[["*"]]), '"frozen" is a list'),
     "pick": (
@@ -295,6 +371,10 @@ def test_what_makes_models_differ():
         ax.input((None, 5), name="x") | ax.dense(4) | ax.dense(4),
         X | ax.dense(4),
         (base, base) | ax.noop(),
+        base.freeze("dense_0"),
+        base.apply_policy(ax.policies.float16),
+        base.hook("dense_0", watch),
+        base.hook("dense_0", watch, compiled=True),
         None,
         3,
     ]

@@ -322,3 +322,9 @@ def test_a_thousand_layers():
     assert len(model.freeze().after("dense_499").nodes) == 501
     assert len(model.rename({"dense_0": "first"}).nodes) == 1001
     assert names(model.pop("dense_0"))[1] == "dense_1"
+
+
+@pytest.mark.parametrize("verb", [ax.Model.rewrite, ax.Model.map_nodes, lambda m, f: m.reduce_nodes(f, 0)])
+def test_what_is_done_with_nodes_is_a_function(verb):
+    with pytest.raises(GraphError, match=r"^what is done with each node is a function\n  got: 3"):
+        verb(ax.input((None, 4)) | ax.dense(2), 3)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import axon_nb as ax
-from axon_nb import trace as tracing
 from axon_nb.errors import ShapeError, UnknownNameError
 from axon_nb.probes import make_probes
+from axon_nb.trace import layer as tracing
 from axon_nb.trace import report, trace
 
 
@@ -378,3 +378,24 @@ def test_multiply_adds_of_a_loop_over_time_are_counted(name, gates):
     macs = report(model).totals.macs
     products = 10 * (4 * 8 * gates + 8 * 8 * gates)
     assert products <= macs <= products * 1.5
+
+
+PART = ax.concatenate(ax.input((None, "n", 4), name="a"), ax.input((None, "n", "m"), name="b"))
+
+
+def test_a_name_is_one_size_among_the_inputs_of_a_part():
+    five, six = ax.input((None, 5, 4), name="five"), ax.input((None, 6, 4), name="six")
+    assert PART.named("part")(five, five).output_shape == (None, 5, 8)
+    with pytest.raises(ShapeError, match=r"^input 'part.b' \(.*\): dim 'n' is 6 here and 5 in input 'part.a'"):
+        _ = PART.named("part")(five, six).output_shape
+    square = ax.input((None, "n", "n")) | ax.relu()
+    with pytest.raises(ShapeError, match=r"dim 'n' is 4 here and 5 in input 'part_0\.input_0'"):
+        _ = (five | square).output_shape
+
+
+def test_each_use_of_a_part_may_have_other_sizes():
+    part = (ax.input((None, "n", 4), name="a") | ax.dense(2)).named("part")
+    five, six = ax.input((None, 5, 4), name="five"), ax.input((None, 6, 4), name="six")
+    assert ax.outputs(part(five), part(six)).output_shape == ((None, 5, 2), (None, 6, 2))
+    assert ((five, six) | ax.map_list(part)).output_shape == ((None, 5, 2), (None, 6, 2))
+    assert ((five, six) | ax.block("b", ax.map_list(part))).output_shape == ((None, 5, 2), (None, 6, 2))
