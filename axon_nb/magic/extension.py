@@ -16,13 +16,13 @@ from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_
 from IPython.core.magic_arguments import argument, kwds, magic_arguments
 
 from axon_nb.display.card import Look
-from axon_nb.display.changes import changes_html, changes_text
+from axon_nb.display.html import escape
 from axon_nb.errors import AxonError, CellError, unknown
 from axon_nb.magic.blame import span_at
 from axon_nb.magic.caret import Span, point, span_of_bytes
 from axon_nb.magic.cell import run
 from axon_nb.magic.checks import Check, check, checks_html, checks_text
-from axon_nb.magic.commands import Session, Version, run_command, words_after
+from axon_nb.magic.commands import Session, run_command, words_after
 from axon_nb.magic.help import Help
 from axon_nb.magic.show import Library, library
 from axon_nb.magic.text import Cell, read_cell
@@ -123,9 +123,9 @@ class AxonMagics(Magics):
             self._publish(report, look)
             raise _located(report.error, cell, known.failed_at(model, report)) from report.error
         self.shell.push({**made.assigned, **({cell.name: model} if cell.name else {})})
-        before = self.session.remember(cell.name, model, "\n".join(cell.lines).rstrip(), report) if cell.name else None
+        changed = self.session.remember(cell.name, model, "\n".join(cell.lines).rstrip(), report) if cell.name else None
         if not read.quiet:
-            self._publish(report, look, before, made_checks)
+            self._publish(report, look, changed, made_checks)
         elif made_checks:
             _say(checks_text(made_checks))
         if not cell.name:
@@ -151,19 +151,14 @@ class AxonMagics(Magics):
         columns = {"columns": tuple(name.strip() for name in read.columns.split(","))} if read.columns else {}
         return read, Look(**columns, diagram=not read.no_diagram, unfold=read.unfold)
 
-    def _publish(
-        self, report: Report, look: Look, before: Version | None = None, checks: tuple[Check, ...] = ()
-    ) -> None:
+    def _publish(self, report: Report, look: Look, changed: Any = None, checks: tuple[Check, ...] = ()) -> None:
         """Show a card; a model that cannot be drawn is no less a model."""
         try:
             data = self.session.library.card(report, look)
             if checks:
                 data = _with(data, checks_html(checks), checks_text(checks))
-            if before is not None:
-                changed = changes_html(before.report, report)
-                if changed:
-                    said = changes_text(before.report, report)
-                    data = _with(data, changed, f"Changed since the last run: {said}")
+            if changed:
+                data = _with(data, _folded(changed), f"Changed since the last run: {changed!r}")
         except AxonError:
             raise
         except Exception as error:
@@ -175,6 +170,14 @@ def _with(data: dict[str, str], html: str, text: str) -> dict[str, str]:
     """Put something under a card."""
     more = {"text/html": html, "text/plain": f"\n{text}"}
     return {kind: f"{known}\n{more[kind]}" if kind in more else known for kind, known in data.items()}
+
+
+def _folded(changed: Any) -> str:
+    """Show what changed as one line that opens."""
+    return (
+        f'<details style="margin:6px 0;font-size:13px"><summary>Changed since the last run: {escape(changed.headline)}'
+        f"</summary>\n{changed._repr_html_()}</details>"
+    )
 
 
 def _located(error: Exception, cell: Cell, source: Source | None) -> AxonError:

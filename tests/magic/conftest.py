@@ -122,6 +122,7 @@ def library():
         failed_at=lambda model, report: next(layer.source for layer in model.layers if layer.name == "misfit"),
         card=_card,
         devices=lambda: "CPU works",
+        compare=lambda old, new, reports: None,
     )
 
 
