@@ -14,8 +14,9 @@ from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 from axon_nb import shapes
 from axon_nb.declaration import Declaration
-from axon_nb.errors import AxonError, GraphError, article, brief, unknown
+from axon_nb.errors import AxonError, GraphError, Place, article, brief, unknown
 from axon_nb.layer import Layer, Op, as_layer, check_name, combinator, mixed, need_layer, registry, unnested
+from axon_nb.misuse import Guarded, not_a_layer
 from axon_nb.options import Choice, Flag, Option, OptionType
 
 P = ParamSpec("P")
@@ -146,7 +147,7 @@ def map_leaves(structure: Structure, function: Callable[[Node], Any]) -> Any:
     return tuple(map_leaves(part, function) for part in structure)
 
 
-class Model:
+class Model(Guarded):
     """An immutable graph of applied layers with one or more outputs. It holds no weights.
 
     Example:
@@ -155,6 +156,9 @@ class Model:
         >>> mnist
         <Model: image (None, 784) -> dense_0 -> dense_1 (None, 10)>
     """
+
+    _kind = "model"
+    _layers = registry
 
     def __init__(self, outputs: Structure, name: str | None = None, *, parts: int = 0) -> None:
         self.outputs = outputs
@@ -232,6 +236,9 @@ class Model:
             return Model(self.outputs[str(key)])
         if isinstance(self.outputs, tuple) and isinstance(key, int) and -len(self.outputs) <= key < len(self.outputs):
             return Model(self.outputs[key])
+        if isinstance(self.outputs, Node):
+            problem = f"the model has one output, so there is no {key!r} of it"
+            raise GraphError(problem, fix="model[...] is one of several outputs; model | slice(...) cuts what it gives")
         known = list(self.outputs) if isinstance(self.outputs, dict) else range(len(list(leaves(self.outputs))))
         raise unknown("output", key, map(str, known), error=GraphError)  # noqa: EM101 - the kind, not the message
 
@@ -240,8 +247,7 @@ class Model:
             return compose(self, other)
         layer = as_layer(other)
         if layer is None:
-            problem = f"{article(type(other).__name__)} is not a layer"
-            raise GraphError(problem, got=brief(other), fix="pipe into a layer, a model or a function of tensors")
+            raise not_a_layer(other, registry, "pipe into a layer, a model or a function of tensors")
         return self.__axon_apply__(layer, (self,))
 
     __array_ufunc__ = None  # array | model: NumPy leaves the answer to the model
@@ -360,7 +366,8 @@ def _check_count(op: Op, inputs: tuple[Node | None, ...]) -> None:
     takes, least = len(known.inputs), known.least
     if not known.variadic and not least <= len(inputs) <= takes:
         word = "one input" if takes == 1 else f"{takes} inputs" if least == takes else f"{least} to {takes} inputs"
-        pipe = f"({', '.join('abcdef'[:takes])}) | {op!r}"
+        written = f"(lambda {', '.join(known.inputs)}: ...)" if known.name == "function" else repr(op)
+        pipe = f"({', '.join('abcdef'[:takes])}) | {written}"
         named = f"by name: {op!r}({', '.join((*known.inputs[:least], *(f'{n}={n}' for n in known.inputs[least:])))})"
         fix = "join them first: (a, b) | concatenate()" if takes == 1 else pipe if least == takes else named
         problem = f"takes {word} and got {len(inputs)}"
@@ -390,11 +397,11 @@ def output_count(op: Op) -> int:
     return 1 if outputs is None else outputs(op.options)
 
 
-def where(op: Op, name: str | None = None) -> str:
+def where(op: Op, name: str | None = None) -> Place:
     """Say which layer and where it was written: ``dense 'dense_1' (cell line 4)``."""
     named = f" {name or op.name!r}" if name is None and op.name else f" {name!r}" if name else ""
     source = op.joined or op.source
-    return f"{op.declaration.name}{named}" + (f" ({source})" if source else "")
+    return Place(f"{op.declaration.name}{named}" + (f" ({source})" if source else ""), source)
 
 
 def _need_model(value: object) -> Model:

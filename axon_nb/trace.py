@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 import re
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -19,7 +20,7 @@ from tinygrad import Context, Tensor, dtypes
 from tinygrad.uop.ops import Ops, UOp
 
 from axon_nb.checks import dtype_name
-from axon_nb.errors import AxonError, OptionError, ParamsError, ShapeError, unknown
+from axon_nb.errors import AxonError, OptionError, ParamsError, ShapeError, brief, unknown
 from axon_nb.graph import Model, Node, attribute, leaves, map_leaves, verb, where
 from axon_nb.layer import Op
 from axon_nb.options import Drawn, initializers
@@ -102,7 +103,7 @@ class TraceScope(Scope):
         return self._declare(name, shape, initializer, dtype, is_state=True)
 
     def _declare(self, name: str, shape: Sequence[int], initializer: Any, dtype: str, *, is_state: bool) -> Any:
-        sizes = tuple(int(size) for size in shape)
+        sizes = _sizes(name, shape)
         name = f"{self._prefix}{name}"
         if name in self.declared and not self._is_part:
             problem = f"declares {name!r} twice"
@@ -132,6 +133,20 @@ class TraceScope(Scope):
 
     def random(self, shape: Sequence[int]) -> Any:  # noqa: D102
         return self._empty(tuple(shape), "float32")
+
+
+def _sizes(name: str, shape: Sequence[int]) -> tuple[int, ...]:
+    """Check the shape of a parameter."""
+    try:
+        sizes = tuple(operator.index(size) for size in shape)
+    except TypeError:
+        problem = f"the shape of {name!r} is a tuple of whole numbers"
+        fix = f"write ({shape},)" if isinstance(shape, int) else "take them from the input: (x.shape[-1], units)"
+        raise ParamsError(problem, got=brief(shape), fix=fix) from None
+    if any(size < 0 for size in sizes):
+        problem = f"the shape of {name!r} has a size below 0"
+        raise ParamsError(problem, got=brief(sizes))
+    return sizes
 
 
 def _lazy(shape: tuple[int, ...], dtype: str) -> Tensor:

@@ -15,7 +15,7 @@ from axon_nb.display.html import clean_lines, escape, escape_lines
 from axon_nb.display.lines import DEFAULT, Column, Line, lines
 from axon_nb.display.table import facts_html, lines_html, lines_text
 from axon_nb.display.words import failure, signature, title
-from axon_nb.errors import Fix
+from axon_nb.errors import AxonError, Fix
 from axon_nb.rows import Report
 
 _LINES_IN_VIEW = 30
@@ -122,7 +122,7 @@ def error_text(report: Report) -> str:
 
 
 def _error_text(page: _Page) -> str:
-    message = clean_lines(page.report.error) if page.report.error else ""
+    message = clean_lines(_said(page.report.error)) if page.report.error else ""
     known = _text(page) if page.report.rows else _headline(page.report)
     return f"{known}\n\n{message}".rstrip()
 
@@ -142,7 +142,7 @@ def _error_html(page: _Page) -> str:
         return _html(page, "")
     message = (
         f'<pre style="margin:6px 0 10px;padding:8px 12px;border:none;border-left:3px solid {style.WRONG};'
-        f'background:{style.BAND};color:inherit;white-space:pre-wrap">{escape_lines(page.report.error)}</pre>\n'
+        f'background:{style.BAND};color:inherit;white-space:pre-wrap">{escape_lines(_said(page.report.error))}</pre>\n'
     )
     return _html(page, message)
 
@@ -156,6 +156,11 @@ def error_card(report: Report) -> dict[str, str]:
     """
     page = _Page.of(report, USUAL)
     return {"text/html": _error_html(page), "text/plain": _error_text(page)}
+
+
+def _said(error: Exception) -> object:
+    """Give the text of an error, with the line that it is about where that is known."""
+    return error.shown if isinstance(error, AxonError) else error
 
 
 def _html(page: _Page, message: str) -> str:

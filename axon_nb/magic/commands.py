@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from axon_nb.errors import CellError, unknown
+from axon_nb.errors import AxonError, CellError, unknown
 from axon_nb.magic.scan import words
 from axon_nb.magic.show import Library, family, summary
 from axon_nb.rows import Report
@@ -30,8 +30,6 @@ class Session:
     """What the magics remember between cells, and what they may do to the notebook."""
 
     library: Library
-    verbose: bool = False
-    """Whether errors show the full traceback."""
     versions: dict[str, list[Version]] = field(default_factory=dict)
     """The models of each name, the last one last."""
     variables: Mapping[str, object] = field(default_factory=dict)
@@ -160,12 +158,12 @@ def choose_device(session: Session, arguments: list[str]) -> str:
 @command("verbose [on|off]")
 def set_verbose(session: Session, arguments: list[str]) -> str:
     """Show errors with the full traceback, or without it again."""
-    words = {(): not session.verbose, ("on",): True, ("off",): False}
+    words = {(): not AxonError.verbose, ("on",): True, ("off",): False}
     if tuple(arguments) not in words:
         problem = f"verbose is on or off, not {' '.join(arguments)!r}"
         raise CellError(problem, fix="write %axon verbose on, or %axon verbose off")
-    session.verbose = words[tuple(arguments)]
-    return f"errors {'show the full traceback' if session.verbose else 'show no traceback'}"
+    AxonError.verbose = words[tuple(arguments)]
+    return f"errors {'show the full traceback' if AxonError.verbose else 'show no traceback'}"
 
 
 @command("code NAME")
