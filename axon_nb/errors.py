@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeVar
@@ -318,6 +319,12 @@ def article(noun: str) -> str:
         ('an int', 'a str')
     """
     return f"an {noun}" if noun[:1].lower() in "aeiou" else f"a {noun}"
+
+
+def warn(text: str) -> None:
+    """Warn, naming the user's own line that was running."""
+    place = here(is_users)
+    warnings.warn_explicit(text, UserWarning, place.filename if place else "", place.line if place else 0)
 
 
 def brief_line(text: str, limit: int = 100) -> str:
