@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 from axon_nb import shapes
 from axon_nb.declaration import Declaration
-from axon_nb.errors import AxonError, GraphError, article, brief, unknown
+from axon_nb.errors import AxonError, GraphError, Place, article, brief, unknown
 from axon_nb.layer import (
     Layer,
     Op,
@@ -26,6 +26,7 @@ from axon_nb.layer import (
     registry,
     unnested,
 )
+from axon_nb.misuse import Guarded, not_a_layer
 from axon_nb.options import Choice, Flag, Option, OptionType
 from axon_nb.rules import Rules, is_frozen, merged
 
@@ -142,7 +143,7 @@ def map_leaves(structure: Structure, function: Callable[[Node], Any]) -> Any:
     return tuple(map_leaves(part, function) for part in structure)
 
 
-class Model:
+class Model(Guarded):
     """An immutable graph of applied layers with one or more outputs. It holds no weights.
 
     Example:
@@ -151,6 +152,9 @@ class Model:
         >>> mnist
         <Model: image (None, 784) -> dense_0 -> dense_1 (None, 10)>
     """
+
+    _kind = "model"
+    _layers = registry
 
     def __init__(self, outputs: Structure, name: str | None = None, *, parts: int = 0) -> None:
         self.outputs = outputs
@@ -239,8 +243,10 @@ class Model:
         if isinstance(self.outputs, tuple) and isinstance(key, int) and -len(self.outputs) <= key < len(self.outputs):
             return Model(self.outputs[key])
         if isinstance(self.outputs, Node):
-            problem = "the model has one output, which is the model itself"
-            raise GraphError(problem, got=brief(key), fix="model.upto(name) ends at another layer")
+            problem = f"the model has one output, so there is no {brief(key)} of it"
+            fix = ("model[...] is one of several outputs; model | slice(...) cuts what it gives",
+                   "model.upto(name) ends at another layer")  # fmt: skip
+            raise GraphError(problem, fix=fix)
         known = list(self.outputs) if isinstance(self.outputs, dict) else range(len(self.outputs))
         raise unknown("output", key, map(str, known), error=GraphError)  # noqa: EM101 - the kind, not the message
 
@@ -249,8 +255,7 @@ class Model:
             return compose(self, other)
         layer = as_layer(other)
         if layer is None:
-            problem = f"{article(type(other).__name__)} is not a layer"
-            raise GraphError(problem, got=brief(other), fix="pipe into a layer, a model or a function of tensors")
+            raise not_a_layer(other, registry, "pipe into a layer, a model or a function of tensors")
         return self.__axon_apply__(layer, (self,))
 
     __array_ufunc__ = None  # array | model: NumPy leaves the answer to the model
@@ -394,7 +399,8 @@ def _check_count(op: Op, inputs: tuple[Node | None, ...]) -> None:
     takes, least = len(known.inputs), known.least
     if not known.variadic and not least <= len(inputs) <= takes:
         word = "one input" if takes == 1 else f"{takes} inputs" if least == takes else f"{least} to {takes} inputs"
-        pipe = f"({', '.join('abcdef'[:takes])}) | {op!r}"
+        written = f"(lambda {', '.join(known.inputs)}: ...)" if known.name == "function" else repr(op)
+        pipe = f"({', '.join('abcdef'[:takes])}) | {written}"
         named = f"by name: {op!r}({', '.join((*known.inputs[:least], *(f'{n}={n}' for n in known.inputs[least:])))})"
         fix = "join them first: (a, b) | concatenate()" if takes == 1 else pipe if least == takes else named
         problem = f"takes {word} and got {len(inputs)}"
@@ -424,11 +430,11 @@ def output_count(op: Op) -> int:
     return 1 if outputs is None else outputs(op.options)
 
 
-def where(op: Op, name: str | None = None) -> str:
+def where(op: Op, name: str | None = None) -> Place:
     """Say which layer and where it was written: ``dense 'dense_1' (cell line 4)``."""
     named = f" {name or op.name!r}" if name is None and op.name else f" {name!r}" if name else ""
     source = op.joined or op.source
-    return f"{op.declaration.name}{named}" + (f" ({source})" if source else "")
+    return Place(f"{op.declaration.name}{named}" + (f" ({source})" if source else ""), source)
 
 
 def _need_model(value: object) -> Model:

@@ -8,6 +8,7 @@ Importing it sets the CPU compiler, its cache and workers, and the default devic
 from axon_nb.engine import devices as _devices
 from axon_nb.engine import llvm as _llvm
 from axon_nb.engine import lock as _lock
+from axon_nb.engine import sizes as _sizes
 from axon_nb.engine import workers as _workers
 from axon_nb.engine.capture import copied
 from axon_nb.engine.devices import DeviceInfo, DeviceList, as_device, choose, default_device, devices, failed, ready
@@ -49,6 +50,7 @@ __all__ = [
 ]
 
 _llvm.install()
+_sizes.install()
 _lock.share_cache()
 _workers.settle_workers()
 _devices.use_default()

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias, TypeVar, overload
 
 from tinygrad import Tensor, dtypes
 
-from axon_nb.errors import DataError, OptionError, brief, unknown
+from axon_nb.errors import DataError, OptionError, brief, unknown, warn
 from axon_nb.functional.activations import log_sigmoid
 from axon_nb.functional.logits import Kind, logits_of
 from axon_nb.lazy import numpy as np
@@ -279,7 +278,7 @@ def log_odds(y_pred: Tensor, *, from_logits: bool = False) -> tuple[Tensor, Tens
 def _logits(y_pred: Tensor, kind: Kind, *, from_logits: bool, axis: int = -1) -> Tensor | None:
     known = logits_of(y_pred, kind, axis)
     if from_logits and known is not None:
-        warnings.warn(f"from_logits=True, and the output went through a {kind} already", stacklevel=4)
+        warn(f"from_logits=True, and the output went through a {kind} already")
     return y_pred if from_logits else known
 
 
