@@ -8,13 +8,11 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from axon_nb.display.diagram import hooked_svg
 from axon_nb.display.words import shape_words
 from axon_nb.errors import AxonError, DataError
 from axon_nb.lazy import numpy as np
-from axon_nb.widgets.forms import row_data
+from axon_nb.widgets.forms import drawn
 from axon_nb.widgets.pictures import histogram, of_sample, picture
-from axon_nb.widgets.placing import place
 from axon_nb.widgets.shown import text_of
 from axon_nb.widgets.skin import Skin
 from axon_nb.widgets.small_pages import number_of
@@ -60,8 +58,7 @@ class _State:
         self.explorer = explorer
         self.waits = True
         self.gradients: tuple[Any, dict[str, Any]] = (None, {})
-        self.svg = hooked_svg(explorer.report, place)
-        self.rows = [row_data(row) for row in explorer.report.rows]
+        self.drawn = drawn(explorer.report)
         try:
             explorer.canvas()
             self.draws = True
@@ -72,8 +69,7 @@ class _State:
         explorer = self.explorer
         row = next(row for row in explorer.report.rows if row.name == explorer.selected)
         return {
-            "rows": self.rows,
-            "svg": self.svg,
+            **self.drawn,
             "selected": explorer.selected,
             "title": f"{row.name} {row.op}",
             "shape": shape_words(row),

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_edits import STEPS, do
 
 import axon_nb as ax
 from axon_nb.errors import AxonError, CellError, DeclarationError, OptionError, UnknownNameError
@@ -269,63 +270,13 @@ def test_listeners_hear_of_every_change():
     assert heard[-1] == DIGITS
 
 
-LAYERS = st.sampled_from(["dense", "relu", "flatten", "dropout", "conv", "max_pool", "layer_norm", "add"])
-STEPS = st.tuples(
-    st.sampled_from(
-        [
-            "insert",
-            "insert",
-            "delete",
-            "duplicate",
-            "up",
-            "down",
-            "after",
-            "set",
-            "rename",
-            "wrap",
-            "branch",
-            "join",
-            "text",
-        ]
-    ),
-    LAYERS,
-    st.integers(0, 30),
-    st.integers(0, 30),
-)
-
-
-def do(builder, step):
-    kind, layer, first, second = step
-    names = builder.layers or ["none"]
-    one, other = names[first % len(names)], names[second % len(names)]
-    calls = {
-        "insert": lambda: builder.insert(layer, after=one),
-        "delete": lambda: builder.delete(one),
-        "duplicate": lambda: builder.duplicate(one),
-        "up": lambda: builder.move(one, -1),
-        "down": lambda: builder.move(one, 1),
-        "after": lambda: builder.move(one, after=other),
-        "set": lambda: builder.set(one, units=second + 1),
-        "rename": lambda: builder.rename(one, f"name {second}"),
-        "wrap": lambda: builder.wrap(one),
-        "branch": lambda: builder.branch(one, layer),
-        "join": lambda: builder.join(one, other),
-        "text": lambda: setattr(builder, "text", builder.text.replace("8", "9", 1)),
-    }
-    try:
-        calls[kind]()
-    except AxonError:
-        return False
-    return True
-
-
 @pytest.mark.slow
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.lists(STEPS, min_size=100, max_size=100))
 def test_after_any_hundred_edits_as_many_undos_give_the_first_model(steps):
     text = "%%axon m\nx = input((None, 8, 8))  # begin\nx\n| dense(8)  # one\n| relu() | residual(dense(8))\n# end\n"
     builder = Builder(text)
-    texts = [text]
+    first, texts = builder.model, [text]
     for step in steps:
         do(builder, step)
         if builder.text != texts[-1]:
@@ -336,7 +287,7 @@ def test_after_any_hundred_edits_as_many_undos_give_the_first_model(steps):
         assert builder.text == before
     assert not builder.can_undo
     assert builder.error is None
-    assert builder.model.output_shape == (None, 8, 8)
+    assert builder.model is first
     for after in texts[1:]:
         builder.redo()
         assert builder.text == after

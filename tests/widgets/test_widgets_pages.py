@@ -4,6 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_edits import STEPS, do
 
 import axon_nb as ax
 from axon_nb.errors import CellError
@@ -35,7 +38,12 @@ class Heard:
     def __init__(self, shown):
         self.skin = shown.skin
         self.messages = []
-        self.skin.page.send = self.messages.append
+        self.every = []
+        self.skin.page.send = self.take
+
+    def take(self, message):
+        self.messages.append(message)
+        self.every.append(message)
 
     def __call__(self, what, **rest):
         self.messages.clear()
@@ -47,18 +55,52 @@ class Heard:
         found = {}
         for message in self.messages:
             found |= message.get("patch", {})
+            found |= {name: dict(told["put"]) for name, told in message.get("parts", {}).items()}
+            found |= {name: told["add"] for name, told in message.get("grown", {}).items()}
         return found
+
+
+def form(told, layer):
+    """The fields of a layer's form, by name."""
+    one = told["forms"][layer]
+    names = [field["name"] for field in told["kinds"][one["kind"]]["fields"]]
+    return dict(zip(names, one["values"], strict=True))
 
 
 def test_a_page_that_opens_is_told_everything_and_then_only_what_changed():
     builder = Builder(DIGITS)
     page = Heard(builder)
     told = page("hello")
-    assert {"palette", "text", "rows", "svg", "form", "fixes", "totals"} <= told.keys()
-    assert page("select", layer="dense_0").keys() == {"selected", "form"}
-    assert "palette" not in page("set", layer="dense_0", options={"units": 12})
+    assert {"palette", "text", "rows", "boxes", "places", "forms", "kinds", "fixes", "totals"} <= told.keys()
+    assert page("select", layer="dense_0").keys() == {"selected"}
+    assert page.messages == [{"patch": {"selected": "dense_0"}}]
+    changed = page("set", layer="dense_0", options={"units": 12})
+    assert changed.keys() == {"text", "forms", "rows", "boxes", "arrows", "totals", "can_undo"} - {"arrows"}
+    assert list(changed["rows"]) == list(changed["boxes"]) == list(changed["forms"]) == ["dense_0"]
     assert builder.model.output_shape == (None, 12)
     assert page("hello").keys() == told.keys()
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.lists(STEPS, max_size=12))
+def test_what_a_page_was_told_is_what_there_is(steps):
+    builder = Builder("%%axon m\nx = input((None, 8, 8))\nx\n| dense(8)\n| relu() | residual(dense(8))\n")
+    page = Heard(builder)
+    page("hello")
+    for step in steps:
+        do(builder, step)
+    builder.undo()
+    builder.redo()
+    shown: dict = {}
+    for message in page.every:
+        assert message.keys() <= {"patch", "parts", "grown"}
+        shown |= message.get("patch", {})
+        for name, told in message.get("parts", {}).items():
+            before = shown.get(name, {})
+            shown[name] = before | dict(told["put"])
+            shown[name] = {one: shown[name][one] for one in told.get("order", before)}
+    state = page.skin.state()
+    assert {name: shown[name] for name in state} == state
 
 
 def test_every_message_is_a_call():
@@ -82,10 +124,11 @@ def test_every_message_is_a_call():
     page("text", text=builder.text + "| softmax()\n")
     assert builder.error is None
     assert builder.layers[-1] == "softmax_0"
-    fields = {one["name"]: one["value"] for one in page("select", layer="conv_0")["form"]["fields"]}
+    fields = form(page("hello"), "conv_0")
     assert fields["kernel_size"] == "(3, 5)"
     assert fields["padding"] == "same"
     assert fields["use_bias"] is False
+    page("select", layer="softmax_0")
     assert page("delete", layer="softmax_0")["selected"] != "softmax_0"
 
 
@@ -94,7 +137,7 @@ def test_an_error_is_told_with_fixes_that_can_be_taken():
     page = Heard(builder)
     page("hello")
     told = page("insert", layer="conv", after="flatten_0")
-    assert "does not fit" in [row["shape"] for row in told["rows"]]
+    assert "does not fit" in [row["shape"] for row in told["rows"].values()]
     assert "conv 'conv_1'" in told["error"]
     assert told["fixes"]
     told = page("fix", words=told["fixes"][0])
@@ -143,14 +186,13 @@ def test_hostile_names_are_text(name, tmp_path, monkeypatch):
     told = page("rename", layer="dense_0", name=name)
     if "." not in name:
         assert name in builder.layers
-        assert name in [row["name"] for row in told["rows"]]
+        assert name in told["rows"]
         assert Builder(builder.text).text == builder.text
-        assert "<img src=x" not in told["svg"]
+        assert "<img src=x" not in told["boxes"][name]
         assert "<img src=x" not in builder.card._repr_html_()
-    assert "<img src=x" not in page("insert", layer=name).get("svg", "")
-    assert "<img src=x" not in page("text", text=DIGITS.replace("image", name.replace("'", "").replace('"', ""))).get(
-        "svg", ""
-    )
+    assert "boxes" not in page("insert", layer=name)
+    told = page("text", text=DIGITS.replace("image", name.replace("'", "").replace('"', "")))
+    assert all("<img src=x" not in box for box in told.get("boxes", {}).values())
     assert not list(tmp_path.iterdir())
 
 
@@ -196,7 +238,7 @@ def test_live_follows_a_variable():
     assert len(page.state()["rows"]) == 2
     names["net"] = "text"
     view.look()
-    assert page.state()["rows"] == []
+    assert page.messages[-1]["parts"]["rows"] == {"put": [], "order": []}
 
 
 def blobs(samples=256):

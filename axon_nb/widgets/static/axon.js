@@ -24,10 +24,9 @@ function s(tag, props = {}, ...children) {
   return el;
 }
 
-function drawing(text) {
-  if (!text) return [];
-  const parsed = new DOMParser().parseFromString(text, "image/svg+xml").documentElement;
-  return parsed.nodeName === "svg" ? [document.importNode(parsed, true)] : [];
+function drawings(texts) {
+  const parsed = new DOMParser().parseFromString(`<svg xmlns="${SVG}">${texts.join("")}</svg>`, "image/svg+xml").documentElement;
+  return parsed.nodeName === "svg" ? [...document.importNode(parsed, true).children] : [];
 }
 
 const button = (label, words, onclick, props = {}) =>
@@ -54,32 +53,124 @@ function copy(text) {
   if (navigator.clipboard) navigator.clipboard.writeText(text).catch(old); else old();
 }
 
-// What every page has: a place for errors, and the diagram, table and number formats they share.
+// What every page has: what it was told, kept up to date, and the diagram and the table that they share.
 
-function diagram(onpick, label = "Diagram of the model: choose a layer") {
-  const el = h("div", { cls: "ax-diagram", tabindex: "0", role: "group", "aria-label": label });
-  let names = {}, keys = {}, shown = null;
-  el.addEventListener("click", (event) => {
-    const node = event.target.closest("[data-node]");
-    if (node && names[node.dataset.node] !== undefined) onpick(names[node.dataset.node]);
+// Things by name come as {put: [[name, thing] ...], order: [name ...]}: those that changed, and their order if that did;
+// lists that grow as {from, add}. A page gets all of them, and which were put.
+function merging() {
+  const known = new Map();
+  return (message) => {
+    const patch = { ...message.patch };
+    for (const [name, { put, order }] of Object.entries(message.parts || {})) {
+      const before = known.get(name) || new Map(), fresh = new Map(put), all = new Map();
+      for (const key of order || before.keys()) all.set(key, fresh.has(key) ? fresh.get(key) : before.get(key));
+      known.set(name, all);
+      patch[name] = { all, put: fresh };
+    }
+    for (const [name, { from, add }] of Object.entries(message.grown || {})) {
+      const list = (known.get(name) || []).slice(0, from).concat(add);
+      known.set(name, list);
+      patch[name] = list;
+    }
+    return patch;
+  };
+}
+
+// Give the children of an element an order; those that stand right are not moved.
+function ordered(parent, children) {
+  let at = parent.firstChild;
+  for (const child of children) if (child === at) at = at.nextSibling; else parent.insertBefore(child, at);
+}
+
+// Put and take away the elements of things by name: make(things) returns an element for each.
+function follow(parent, shown, { all, put }, make) {
+  for (const [name, el] of shown) if (!all.has(name)) { el.remove(); shown.delete(name); }
+  const names = [...put.keys()].filter((name) => all.has(name));
+  make(names.map((name) => [name, all.get(name)])).forEach((el, i) => {
+    shown.get(names[i])?.replaceWith(el);
+    shown.set(names[i], el);
   });
+  ordered(parent, [...all.keys()].map((name) => shown.get(name)));
+}
+
+function reveal(el, line) {
+  const one = line.getBoundingClientRect(), view = el.getBoundingClientRect();
+  if (one.top < view.top + 24 || one.bottom > view.bottom) el.scrollTop += one.top - view.top - view.height / 3;
+}
+
+const NEAR = 700, SMALLEST = .7;  // of a long diagram only what is near what is seen has elements: pages stay quick
+
+function diagram(onpick, label = "Diagram of the model: choose a layer, with the arrow keys or the mouse") {
+  const lines = s("g"), boxes = s("g"), around = s("g", {}, lines, boxes);
+  const svg = s("svg", { "font-family": "Arial,Helvetica,'Liberation Sans',sans-serif", "font-size": 11, "aria-hidden": "true" }, around);
+  const el = h("div", { cls: "ax-diagram", tabindex: "0", role: "group", "aria-label": label }, svg);
+  const known = { boxes: new Map(), arrows: new Map() }, made = { boxes: new Map(), arrows: new Map() }, places = new Map();
+  const view = { top: 0, width: 0, height: 0 };
+  let flat = [], size = [0, 0], scale = 1, chosen = null;
+  const at = (target) => target.closest?.("[data-node]")?.dataset.node;
+  el.addEventListener("click", (event) => { if (at(event.target) !== undefined) onpick(at(event.target)); });
+  const put = (element, place) => {
+    const text = `translate(${place[0]} ${place[1]})`;
+    if (element.getAttribute("transform") !== text) element.setAttribute("transform", text);
+  };
+  const show = (parent, shown, names, text, done) => {
+    const wanted = new Set(names);
+    for (const [name, one] of shown) if (!wanted.has(name)) { one.remove(); shown.delete(name); }
+    const fresh = names.filter((name) => !shown.has(name));
+    drawings(fresh.map(text)).forEach((one, i) => shown.set(fresh[i], one));
+    ordered(parent, names.map((name) => shown.get(name)));
+    for (const name of names) done(name, shown.get(name));
+  };
+  const fill = () => {
+    const low = view.top / scale - NEAR, high = (view.top + view.height) / scale + NEAR;
+    const y = (name) => places.get(name)?.[1] ?? 0;
+    const near = [...known.boxes.keys()].filter((name) => y(name) >= low && y(name) <= high);
+    show(boxes, made.boxes, near, (name) => known.boxes.get(name), (name, one) => {
+      one.dataset.node = name;
+      one.classList.toggle("ax-chosen", name === chosen);
+      put(one, places.get(name));
+    });
+    const crossing = [...known.arrows].filter(([, [tail, head]]) => Math.max(y(tail), y(head)) >= low && Math.min(y(tail), y(head)) <= high);
+    show(lines, made.arrows, crossing.map(([key]) => key), (key) => known.arrows.get(key)[2],
+      (key, one) => put(one, places.get(known.arrows.get(key)[0]) || [0, 0]));
+  };
+  const fit = () => {
+    scale = view.width ? Math.min(1, Math.max(SMALLEST, (view.width - 16) / (size[0] + 8))) : 1;
+    svg.setAttribute("width", Math.ceil((size[0] + 8) * scale));
+    svg.setAttribute("height", Math.ceil((size[1] + 8) * scale));
+    around.setAttribute("transform", `scale(${scale}) translate(4 4)`);
+  };
+  el.addEventListener("scroll", () => { view.top = el.scrollTop; fill(); }, { passive: true });
+  new ResizeObserver(([entry]) => {
+    Object.assign(view, { width: entry.contentRect.width, height: entry.contentRect.height });
+    fit();
+    fill();
+  }).observe(el);
   return {
     el,
-    nameAt: (target) => { const node = target.closest("[data-node]"); return node ? names[node.dataset.node] : undefined; },
-    rows(rows) {
-      names = Object.fromEntries(rows.map((row) => [row.key, row.name]));
-      keys = Object.fromEntries(rows.map((row) => [row.name, row.key]));
+    nameAt: at,
+    draw(patch) {
+      for (const kind of ["boxes", "arrows"]) if (patch[kind]) {
+        known[kind] = patch[kind].all;
+        for (const name of patch[kind].put.keys()) { made[kind].get(name)?.remove(); made[kind].delete(name); }
+      }
+      if (patch.size) { size = patch.size; fit(); }
+      flat = patch.places || flat;
+      if (!patch.boxes && !patch.arrows && !patch.places) return;
+      places.clear();
+      let i = 0;
+      for (const name of known.boxes.keys()) places.set(name, [flat[i++], flat[i++]]);
+      fill();
     },
-    draw(text) { el.replaceChildren(...drawing(text)); shown = null; },
     select(name, scroll = true) {
-      if (shown) shown.classList.remove("ax-chosen");
-      shown = name === null || keys[name] === undefined ? null : el.querySelector(`[data-node="${keys[name]}"]`);
-      if (!shown) return;
-      shown.classList.add("ax-chosen");
-      if (!scroll) return;
-      const box = shown.getBoundingClientRect(), view = el.getBoundingClientRect();
-      if (box.top < view.top || box.bottom > view.bottom) el.scrollTop += box.top - view.top - view.height / 3;
-      if (box.left < view.left || box.right > view.right) el.scrollLeft += box.left - view.left - view.width / 3;
+      made.boxes.get(chosen)?.classList.remove("ax-chosen");
+      chosen = name;
+      made.boxes.get(chosen)?.classList.add("ax-chosen");
+      const [x, y] = places.get(name) || [];
+      if (y === undefined || !scroll || !view.height) return;
+      if (y * scale < view.top + 24 || y * scale > view.top + view.height - 32)
+        el.scrollTop = y * scale - view.height / 3;
+      if ((size[0] + 8) * scale > view.width) el.scrollLeft = x * scale - view.width / 2;
     },
   };
 }
@@ -91,32 +182,28 @@ function table(onpick) {
   const el = h("div", { cls: "ax-table", tabindex: "0", role: "group", "aria-label": "Layers and shapes" },
     h("table", {}, h("thead", {}, h("tr", {}, head)), body));
   const rows = new Map();
+  let chosen = null;
+  const line = (name, row) => h("tr", {
+    cls: `ax-${row.status}`, tabindex: "-1", draggable: onpick ? "true" : undefined, dataset: { name },
+    onclick: onpick && (() => onpick(name)),
+  },
+    h("th", { scope: "row" }, h("span", { cls: "ax-name", title: name }, name),
+      name.replace(/(_\d+)*$/, "") === row.op ? "" : h("small", {}, ` ${row.op}`)),
+    h("td", { cls: "ax-options" }, row.options), h("td", { cls: "ax-shape" }, row.shape),
+    h("td", { cls: "ax-number" }, row.params));
   return {
     el,
-    rows(list) {
-      rows.clear();
-      body.replaceChildren(...list.map((row) => {
-        const tr = h("tr", {
-          cls: `ax-${row.status}`, tabindex: "-1", draggable: "true", dataset: { name: row.name },
-          onclick: () => onpick(row.name),
-        },
-          h("th", { scope: "row" }, h("span", { cls: "ax-name" }, row.name),
-            row.name.replace(/(_\d+)*$/, "") === row.op ? "" : h("small", {}, ` ${row.op}`)),
-          h("td", { cls: "ax-options" }, row.options), h("td", { cls: "ax-shape" }, row.shape),
-          h("td", { cls: "ax-number" }, row.params));
-        rows.set(row.name, tr);
-        return tr;
-      }));
+    rows(patch) {
+      follow(body, rows, patch, (list) => list.map(([name, row]) => line(name, row)));
     },
     select(name) {
-      for (const [key, tr] of rows) {
-        tr.classList.toggle("ax-chosen", key === name);
-        tr.setAttribute("aria-selected", key === name ? "true" : "false");
-      }
       const tr = rows.get(name);
+      if (chosen !== tr) { chosen?.classList.remove("ax-chosen"); chosen?.removeAttribute("aria-current"); }
+      chosen = tr;
       if (!tr) return;
-      const box = tr.getBoundingClientRect(), view = el.getBoundingClientRect();
-      if (box.top < view.top + 24 || box.bottom > view.bottom) el.scrollTop += box.top - view.top - view.height / 3;
+      tr.classList.add("ax-chosen");
+      tr.setAttribute("aria-current", "true");
+      requestAnimationFrame(() => { if (chosen === tr) reveal(el, tr); });  // what was changed is laid out once
     },
   };
 }
@@ -160,8 +247,17 @@ function read(field, text) {
 // The builder.
 
 function builder(root, send) {
-  const state = { rows: [], selected: null, text: "", form: null, joins: [] };
-  const pick = (name) => { select(name); send("select", { layer: name }); };
+  const state = { rows: new Map(), forms: new Map(), kinds: new Map(), selected: null, text: "", joins: [] };
+  const asked = [];
+  // A choice is shown at once; what Python says to earlier choices no longer counts.
+  const pick = (name) => {
+    if (name === state.selected) return;
+    asked.push(name);
+    select(name);
+    showForm();
+    tell(name);
+    send("select", { layer: name });
+  };
   const picture = diagram(pick), list = table(pick);
   const chosen = () => state.selected;
   const act = (what, extra = {}) => chosen() !== null && send(what, { layer: chosen(), ...extra });
@@ -182,6 +278,8 @@ function builder(root, send) {
   const notice = h("div", { cls: "ax-notice", role: "status", "aria-live": "polite" });
   const say = (text) => { notice.textContent = text; notice.hidden = !text; };
   say("");
+  const aloud = h("div", { cls: "ax-aloud", "aria-live": "polite" });
+  const tell = (name) => { const row = state.rows.get(name); if (row) aloud.textContent = `${name}, ${row.op}, ${row.shape}`; };
   const error = h("pre", { cls: "ax-error", role: "alert" }), fixes = h("div", { cls: "ax-fixes" });
   const wrong = h("div", { cls: "ax-wrong", hidden: true }, error, fixes);
 
@@ -218,34 +316,48 @@ function builder(root, send) {
 
   const form = h("div", { cls: "ax-form" });
   const options = (all, value) => all.map((name) => h("option", { value: name, selected: name === value }, name));
-  const showForm = (data) => {
+  const late = (el, list) => {  // a long list is made when it is opened
+    const fill = () => { const value = el.value; el.replaceChildren(...options(list(), value)); };
+    el.addEventListener("focus", fill);
+    el.addEventListener("pointerdown", fill);
+    return el;
+  };
+  const line = (label, input, hint) => h("label", { cls: "ax-field" }, h("span", {}, label), input, hint ? h("small", {}, hint) : null);
+  const kinds = () => (state.palette || []).flatMap((one) => one.layers.map((layer) => layer.name)).filter((name) => name !== "input");
+  const beside = late(h("select", { "aria-label": "Layer to put beside it" }, options(["dense"], "dense")), kinds);
+  const joined = h("select", { "aria-label": "How the branches are joined" }, options(["concatenate", "add", "multiply"]));
+  const others = () => [...state.rows.keys()].filter((name) => name !== chosen());
+  const other = late(h("select", { "aria-label": "Layer to join it with" }), others);
+  const how = h("select", { "aria-label": "How the layers are joined" });
+  const upto = late(h("select", { "aria-label": "Last layer of the residual" }), () => [...state.rows.keys()]);
+  const joining = h("div", {}, button("Join", "Join its result with another layer's", () => act("join", { other: other.value, by: how.value })), other, how);
+  const more = h("div", { cls: "ax-more" },
+    h("div", {}, button("Residual", "Add its input to what comes out of the layers up to this one",
+      () => act("wrap", upto.value === chosen() ? {} : { last: upto.value })), h("span", {}, "up to"), upto),
+    h("div", {}, button("Branch", "Put another layer beside it", () => act("branch", { other: beside.value, by: joined.value })), beside, joined), joining);
+  const showForm = () => {
+    const layer = chosen(), known = state.forms.get(layer);
     const active = form.contains(document.activeElement) ? document.activeElement.dataset.option : null;
-    if (!data) {
+    if (!known) {
       form.replaceChildren(h("p", { cls: "ax-faint" }, "Choose a layer in the diagram or the table to see its options."));
       return;
     }
-    const line = (label, input, hint) => h("label", { cls: "ax-field" }, h("span", {}, label), input, hint ? h("small", {}, hint) : null);
-    const lines = data.fields.map((field) => {
-      const input = control(field, (value) => send("set", { layer: data.layer, options: { [field.name]: value } }));
-      if (!data.editable) for (const one of [input, ...input.querySelectorAll("input,select")]) one.disabled = true;
+    const kind = state.kinds.get(known.kind) || { op: state.rows.get(layer)?.op, family: "", doc: "", fields: [] };
+    const lines = kind.fields.map((field, i) => {
+      const input = control({ ...field, value: known.values[i] }, (value) => send("set", { layer, options: { [field.name]: value } }));
+      if (!known.own) for (const one of [input, ...input.querySelectorAll("input,select")]) one.disabled = true;
       return line(field.name, input, field.unit);
     });
-    const kinds = state.palette ? state.palette.flatMap((one) => one.layers.map((layer) => layer.name)).filter((name) => name !== "input") : [];
-    const others = state.rows.map((row) => row.name).filter((name) => name !== data.layer);
-    const beside = h("select", { "aria-label": "Layer to put beside it" }, options(kinds, "dense"));
-    const joined = h("select", { "aria-label": "How the branches are joined" }, options(["concatenate", "add", "multiply"]));
-    const other = h("select", { "aria-label": "Layer to join it with" }, options(others, others[0]));
-    const how = h("select", { "aria-label": "How the layers are joined" }, options(state.joins, "add"));
+    const rest = others();
+    other.replaceChildren(...options(rest.slice(0, 1)));
+    upto.replaceChildren(...options([layer]));
+    joining.hidden = !rest.length;
     form.replaceChildren(
-      h("h4", {}, h("i", { cls: `ax-dot ax-f-${data.family}` }), data.layer, h("small", {}, ` ${data.op}`)),
-      data.doc ? h("p", { cls: "ax-faint" }, data.doc) : "",
-      data.editable ? line("name", h("input", { type: "text", value: data.name, placeholder: "none", "data-option": "name",
-        "aria-label": "Name of the layer", onchange: (e) => send("rename", { layer: data.layer, name: e.target.value }) })) : "",
-      ...lines,
-      data.editable ? "" : h("p", { cls: "ax-faint" }, "Its options are changed in the text."),
-      h("div", { cls: "ax-more" },
-        h("div", {}, button("Branch", "Put another layer beside it", () => act("branch", { other: beside.value, by: joined.value })), beside, joined),
-        others.length ? h("div", {}, button("Join", "Join its result with another layer's", () => act("join", { other: other.value, by: how.value })), other, how) : ""));
+      h("h4", {}, h("i", { cls: `ax-dot ax-f-${kind.family}` }), layer, h("small", {}, ` ${kind.op}`)),
+      kind.doc ? h("p", { cls: "ax-faint" }, kind.doc) : "",
+      known.own ? line("name", h("input", { type: "text", value: known.given, placeholder: "none", "data-option": "name",
+        "aria-label": "Name of the layer", onchange: (e) => send("rename", { layer, name: e.target.value }) })) : "",
+      ...lines, known.own ? "" : h("p", { cls: "ax-faint" }, "Its options are changed in the text."), more);
     if (active) form.querySelector(`[data-option="${active}"]`)?.focus();
   };
 
@@ -265,7 +377,7 @@ function builder(root, send) {
     for (const one of ["up", "down", "twice", "wrap", "gone"]) tools[one].disabled = name === null;
   };
 
-  root.append(bar, notice, wrong,
+  root.append(bar, notice, aloud, wrong,
     h("div", { cls: "ax-main" },
       h("section", { cls: "ax-palette", "aria-label": "Layers to insert" }, search, families),
       picture.el,
@@ -293,9 +405,9 @@ function builder(root, send) {
     const typing = e.target.matches("input,textarea,select");
     const ctrl = e.ctrlKey || e.metaKey, key = e.key.toLowerCase();
     const step = (by) => {
-      const at = state.rows.findIndex((row) => row.name === chosen());
-      const row = state.rows[Math.min(Math.max(at + by, 0), state.rows.length - 1)];
-      if (row) pick(row.name);
+      const names = [...state.rows.keys()];
+      const name = names[Math.min(Math.max(names.indexOf(chosen()) + by, 0), names.length - 1)];
+      if (name !== undefined) pick(name);
     };
     let done = true;
     if (ctrl && key === "z" && !typing) send(e.shiftKey ? "redo" : "undo");
@@ -314,10 +426,18 @@ function builder(root, send) {
   });
 
   return (patch) => {
-    Object.assign(state, patch);
+    if ("notice" in patch && patch.notice) asked.length = 0;  // a choice that Python refuses is answered by this alone
+    if ("selected" in patch && asked.length) {
+      if (asked.shift() !== patch.selected) asked.length = 0;
+      if (asked.length) delete patch.selected;
+    }
+    const parts = Object.fromEntries(["rows", "forms", "kinds"].filter((name) => name in patch).map((name) => [name, patch[name].all]));
+    const before = state.forms.get(state.selected), name = state.selected;
+    Object.assign(state, patch, parts);
     if ("palette" in patch) palette(patch.palette);
-    if ("rows" in patch) { picture.rows(patch.rows); list.rows(patch.rows); }
-    if ("svg" in patch) picture.draw(patch.svg);
+    if ("joins" in patch) how.replaceChildren(...options(patch.joins, "add"));
+    if ("rows" in patch) list.rows(patch.rows);
+    picture.draw(patch);
     if ("text" in patch && !typing && code.value !== patch.text) {
       const at = code.selectionStart, own = document.activeElement === code && sent !== null;
       code.value = patch.text;
@@ -332,8 +452,8 @@ function builder(root, send) {
     }
     if ("can_undo" in patch) tools.undo.disabled = !patch.can_undo;
     if ("can_redo" in patch) tools.redo.disabled = !patch.can_redo;
-    if ("rows" in patch || "svg" in patch || "selected" in patch) select(state.selected, "selected" in patch || "svg" in patch);
-    if ("form" in patch || "rows" in patch) showForm(state.form);
+    if ("rows" in patch || "boxes" in patch || "selected" in patch) select(state.selected, "selected" in patch);
+    if ("kinds" in patch || state.selected !== name || state.forms.get(state.selected) !== before) showForm();
     if ("notice" in patch) say(patch.notice);
     root.dataset.drawn = String(Number(root.dataset.drawn || 0) + 1);
   };
@@ -342,7 +462,7 @@ function builder(root, send) {
 // Sliders for every number.
 
 function what_if(root, send) {
-  const list = table(() => {}), error = h("pre", { cls: "ax-error ax-wrong", hidden: true });
+  const list = table(), error = h("pre", { cls: "ax-error ax-wrong", hidden: true });
   const sliders = h("div", { cls: "ax-sliders" }), costs = h("div", { cls: "ax-costs", "aria-live": "polite" });
   const boxes = new Map();
   const notice = h("div", { cls: "ax-notice", role: "status", hidden: true });
@@ -386,8 +506,8 @@ function live(root) {
   return (patch) => {
     if ("name" in patch) title.textContent = patch.name;
     if ("note" in patch) { note.textContent = patch.note; note.hidden = !patch.note; }
-    if ("rows" in patch) { picture.rows(patch.rows); list.rows(patch.rows); list.el.hidden = picture.el.hidden = !patch.rows.length; }
-    if ("svg" in patch) picture.draw(patch.svg);
+    if ("rows" in patch) { list.rows(patch.rows); list.el.hidden = picture.el.hidden = !patch.rows.all.size; }
+    picture.draw(patch);
     if ("totals" in patch) totals.textContent = patch.totals;
     if ("error" in patch) { error.textContent = patch.error; error.hidden = !patch.error; }
   };
@@ -529,7 +649,7 @@ function trainer(root, send) {
 // Looking into a model.
 
 function explorer(root, send) {
-  const state = { rows: [] };
+  const state = { names: [] };
   const pick = (name) => { picture.select(name); send("select", { layer: name }); };
   const picture = diagram(pick, "Diagram of the model: choose a layer to look into");
   const notice = h("div", { cls: "ax-notice", role: "status", hidden: true });
@@ -575,16 +695,16 @@ function explorer(root, send) {
     h("section", { cls: "ax-side", "aria-label": "The sample" }, h("h4", {}, "Sample"), input, h("label", { cls: "ax-which" }, which, number), h("h4", {}, "Answer"), answer, drawing)));
   root.addEventListener("keydown", (e) => {
     if (e.target.matches("input") || !["ArrowUp", "ArrowDown"].includes(e.key)) return;
-    const place = state.rows.findIndex((row) => row.name === state.selected) + (e.key === "ArrowDown" ? 1 : -1);
-    if (state.rows[place]) pick(state.rows[place].name);
+    const name = state.names[state.names.indexOf(state.selected) + (e.key === "ArrowDown" ? 1 : -1)];
+    if (name !== undefined) pick(name);
     e.preventDefault();
   });
   const facts = (one) => `mean ${short(one.mean)}, deviation ${short(one.std)}, ${short(one.low)} to ${short(one.high)}`;
   return (patch) => {
     Object.assign(state, patch);
-    if ("rows" in patch) picture.rows(patch.rows);
-    if ("svg" in patch) picture.draw(patch.svg);
-    if ("selected" in patch || "svg" in patch) picture.select(state.selected);
+    picture.draw(patch);
+    if ("boxes" in patch) state.names = [...patch.boxes.all.keys()];
+    if ("selected" in patch || "boxes" in patch) picture.select(state.selected);
     if ("title" in patch || "shape" in patch) title.replaceChildren(state.title, h("small", {}, ` ${state.shape}`));
     if ("output" in patch) output.replaceChildren(...patch.output.flatMap((one) => [
       one.kind === "maps" ? h("div", { cls: "ax-maps" }, one.maps.map((map, i) => canvas(map, `map ${i}: ${short(map.low)} to ${short(map.high)}`)), one.more ? h("small", {}, `and ${one.more} more`) : "")
@@ -625,9 +745,11 @@ function render({ model, el }) {
   });
   const send = (what, rest = {}) => model.send({ do: what, ...rest });
   const page = PAGES[model.get("kind")](root, send);
+  const merged = merging();
   const take = (message) => {
-    if (message && message.patch) page(message.patch);
-    else if (message) page(message, true);
+    if (!message) return;
+    if (message.patch || message.parts || message.grown) page(merged(message));
+    else page(message, true);
   };
   model.on("msg:custom", take);
   el.append(root);
