@@ -26,7 +26,7 @@ from axon_nb.widgets.fixes import Offer, offers
 from axon_nb.widgets.guard import Guard
 from axon_nb.widgets.opening import input_for, name_of, own_layers, text_of
 from axon_nb.widgets.rebuild import Version, called, rebuild
-from axon_nb.widgets.shown import Shown
+from axon_nb.widgets.shown import Shown, look_again
 from axon_nb.widgets.values import check, literal_options, typed, write
 
 
@@ -313,6 +313,7 @@ class Builder(Shown):
     def _tell(self) -> None:
         for listener in self._listeners:
             listener()
+        look_again()
 
     def _change(self, edit: edits.Edit, *, own: bool = False) -> None:
         if edit.text == self.text:
