@@ -1,5 +1,7 @@
 """The builder: edits of a text by calls, each of which leaves the rest of the text as the user wrote it."""
 
+import contextlib
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -237,6 +239,56 @@ def test_a_model_without_an_input_shows_what_is_written():
 def test_the_cell_of_a_model_is_opened_with_its_comments():
     model = Builder(DIGITS).model
     assert Builder(model).text == DIGITS
+
+
+@ax.layer
+def scaled(scope, x, start: float = 1.0):
+    return x * scope.param("scale", (x.shape[-1],), start)
+
+
+class Table:
+    def __init__(self):
+        self.weights = ax.Tensor.ones(4, 3)
+
+    def __call__(self, x):
+        return x @ self.weights
+
+
+def some():
+    """Models of every shape: joined, shared, of several outputs, with code of the user's own."""
+    a, b = ax.input((None, 4), name="a"), ax.input((None, 4), name="b")
+    x = ax.input((None, 6, 8), name="x")
+    shared = ax.dense(3)
+    generator = ax.input((None, 5), name="latent") | ax.dense(4, "tanh")
+    return {
+        "composed": ax.compose(generator=generator, judge=a | ax.dense(1)),
+        "shared": (a | shared, b | shared) | ax.concatenate(),
+        "several outputs": ax.outputs(logits=a | ax.dense(2), box=b | ax.dense(4)),
+        "residual": x | ax.residual(ax.dense(8) | ax.relu()) | ax.global_avg_pool(),
+        "state": (x | ax.lstm(8, return_state=True))[0] | ax.dense(2),
+        "side by side": (a, b) | ax.parallel(ax.dense(2), ax.dense(3)) | ax.concatenate(),
+        "sum": (a | ax.dense(4)) + b,
+        "function": a | (lambda t: t.clip(0, 6)) | ax.dense(2),
+        "own layer": a | scaled(2.0) | scaled(3.0),
+        "object": a | Table() | ax.relu(),
+        "own initializer": a | ax.dense(2, kernel_initializer=lambda shape, generator: ax.Tensor.ones(*shape)),
+    }
+
+
+@pytest.mark.parametrize("name", some())
+def test_a_model_of_any_shape_can_be_opened(name):
+    model = some()[name]
+    builder = Builder(model)
+    assert builder.error is None
+    assert list(builder.model.params.values()) == list(model.params.values())
+    assert builder.model.output_shape == model.output_shape
+    before = builder.text
+    for layer in builder.layers:
+        with contextlib.suppress(AxonError):
+            builder.duplicate(layer)
+            assert builder.layers != list(model.names.values())
+            builder.undo()
+    assert builder.text == before
 
 
 def test_data_gives_an_empty_builder_its_input():
