@@ -33,6 +33,7 @@ MOST_EDGES = 1000
 _NAME_WIDTH, _SHAPE_WIDTH = 28, 32
 _WIDTH = re.compile(r'width="(\d+)"')
 _USUAL_WIDTH, _SMALLEST = 720, 0.6
+_BOLD = 7.8  # points a character, in a font that is wider than Arial
 _LEFT_OUT = "left_out"
 _log = logging.getLogger(__name__)
 
@@ -168,7 +169,8 @@ def _own_look(row: Row) -> Look:
 
 
 def _size(look: Look) -> tuple[float, float]:
-    return 24 + 6.8 * max(map(text_width, look.lines)), 12 + 14 * len(look.lines) + 8 * look.ring
+    wide = max(6.8 * max(map(text_width, look.lines)), _BOLD * text_width(look.lines[0]))
+    return round(24 + wide, 1), 12 + 14 * len(look.lines) + 8 * look.ring
 
 
 @dataclass

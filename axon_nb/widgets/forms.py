@@ -114,8 +114,8 @@ def drawn(report: Report) -> dict[str, Any]:
     """Describe the diagram of a report in pieces: its size, its boxes with their places, and its arrows.
 
     Example:
-        >>> drawn(Report("m", (Row(0, "x", "input", "input", (), (), (None, 4), "float32"),)))["places"]
-        [61.0, 23.0]
+        >>> drawn(Report("m", (Row(0, "x", "input", "input", (), (), (None, 4), "float32"),)))["size"]
+        [94, 48]
     """
     pieces = diagram_pieces(report, place)
     return {

@@ -87,7 +87,3 @@ class Skin:
         changed = changes(state, self._told)
         if changed:
             self.page.send(changed)
-
-    def push(self, **values: Any) -> None:
-        """Send something that is not kept: the next points of a curve."""
-        self.page.send(values)

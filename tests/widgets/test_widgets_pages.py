@@ -1,6 +1,7 @@
 """Pages without a browser: what they are told, which calls their messages stand for, and messages that are forged."""
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -48,7 +49,7 @@ class Heard:
     def __call__(self, what, **rest):
         self.messages.clear()
         self.skin.take({"do": what, **rest})
-        json.dumps(self.messages)
+        json.dumps(self.messages, allow_nan=False)
         return self.state()
 
     def state(self):
@@ -241,6 +242,25 @@ def test_live_follows_a_variable():
     assert page.messages[-1]["parts"]["rows"] == {"put": [], "order": []}
 
 
+def test_live_follows_a_builder_and_the_variable_of_one_while_no_cell_runs():
+    builder = Builder(DIGITS)
+    names = {"net": builder}
+    view = Live("net", names)
+    builder.insert("relu")
+    assert len(view.report.rows) == 5
+    session = Session(library(), variables=names, bind=names.update)
+    names["own"] = ax.input((None, 4)) | ax.dense(2)
+    built, other = build(session, ["own"]), Live("own", names)
+    page = Heard(other)
+    page("hello")
+    page.messages.clear()
+    built.insert("softmax")
+    assert list(page.state()["rows"]) == ["softmax_0"]
+    built.select("dense_0")
+    built.insert("conv", units=3, kernel_size=3)
+    assert "softmax_0" in other.report.rows[-1].name
+
+
 def blobs(samples=256):
     rng = np.random.default_rng(0)
     y = rng.integers(0, 3, samples)
@@ -289,6 +309,50 @@ def test_a_trainer_starts_pauses_changes_the_rate_resumes_and_looks_back():
     assert len(trainer.checkpoints) <= 24
 
 
+def test_a_trainer_tells_a_page_ten_times_a_second_at_most_and_nothing_twice():
+    trainer = Trainer(small(), blobs(64), epochs=300, batch_size=32)
+    page = Heard(trainer)
+    page("hello")
+    page.messages.clear()
+    began = time.monotonic()
+    page.skin.take({"do": "start"})
+    trainer.wait(120)
+    took = time.monotonic() - began
+    for _ in range(100):  # the last is told when the thread has ended
+        if page.state()["status"] == "completed":
+            break
+        time.sleep(0.05)
+    assert page.state()["status"] == "completed"
+    assert len(page.messages) <= 10 * took + 4
+    grown = [message.get("grown", {}) for message in page.messages]
+    losses = [value for told in grown for value in told.get("history.loss", {}).get("add", [])]
+    assert losses == [pytest.approx(value, abs=1e-6) for value in trainer.history["loss"]]
+    assert len(losses) == 300
+    assert sum("pictures" in message.get("patch", {}) for message in page.messages) == 0
+    told = page("hello")
+    assert [one["said"] for one in told["samples"]]
+    assert told["history.loss"] == losses
+
+
+def test_numbers_that_are_none_and_a_training_that_bursts_are_told():
+    x, y = blobs()
+
+    def nothing(y_true, y_pred):
+        return y_pred.mean() * float("nan")
+
+    trainer = Trainer(small(), (x, y), epochs=2, metrics=(nothing,))
+    page = Heard(trainer)
+    page("start")
+    trainer.wait(60)
+    assert page("hello")["history.nothing"] == [None, None]
+    bursting = Trainer(ax.input((None, 4)) | ax.dense(1), (x, y.astype("float32")[:, None]), learning_rate=1e30,
+                       optimizer="sgd")  # fmt: skip
+    page = Heard(bursting)
+    page("start")
+    bursting.wait(60)
+    assert "the loss became inf in epoch 1" in page("hello")["error"]
+
+
 def test_a_trainer_tells_why_it_failed_and_can_begin_again():
     x, y = blobs()
     trainer = Trainer(small(), (x, y), epochs=2)
@@ -322,6 +386,52 @@ def test_an_explorer_runs_to_the_chosen_layer_alone():
     assert page("show", sample=3)["sample"] == 3
     assert "0 to 9" in page("show", sample=10)["notice"]
     assert "no single picture" in page("draw", pixels=[[0.0]])["notice"]
+
+
+def test_an_explorer_shows_where_each_head_looks():
+    model = (
+        ax.input((None, 6, 8), name="x")
+        | ax.multi_head_attention(heads=4, causal=True)
+        | ax.multi_head_attention(heads=2)
+    )
+    x = np.random.default_rng(0).normal(size=(5, 6, 8)).astype("float32")
+    explorer = Explorer(model.compile(), x)
+    page = Heard(explorer)
+    page("hello")
+    told = page("select", layer="multi_head_attention_0")["attention"]
+    assert [len(one["maps"]) for one in told] == [4]
+    (heads,) = explorer.attention()
+    assert heads.shape == (4, 6, 6)
+    np.testing.assert_allclose(heads.sum(-1), 1, rtol=1e-5)
+    assert (np.triu(heads, 1) == 0).all()
+    weights = explorer.weights()
+
+    def project(role):
+        made = x[:1] @ weights[f"{role}_kernel"] + weights[f"{role}_bias"]
+        return made.reshape(1, 6, 4, 2).transpose(0, 2, 1, 3)
+
+    scores = (project("query") @ project("key").swapaxes(-1, -2))[0] / np.sqrt(2)
+    scores = np.where(np.tril(np.ones((6, 6), bool)), scores, -np.inf)
+    powers = np.exp(scores - scores.max(-1, keepdims=True))
+    np.testing.assert_allclose(heads, powers / powers.sum(-1, keepdims=True), rtol=1e-4, atol=1e-6)
+    assert page("select", layer="x")["attention"] == []
+    page("show", sample=3)
+    assert not np.allclose(explorer.attention("multi_head_attention_0")[0], heads)
+
+
+def test_an_explorer_runs_no_layer_behind_the_chosen_one_but_for_the_answer():
+    ran = []
+
+    @ax.layer
+    def counted(x, number: int):
+        ran.append(number)
+        return x * 1
+
+    model = ax.input((None, 4), name="x") | counted(1) | counted(2) | counted(3)
+    explorer = Explorer(model.compile(), np.ones((2, 4), "float32"))
+    ran.clear()
+    explorer.output("counted_1")
+    assert set(ran) == {1, 2}
 
 
 def test_gradients_of_an_explorer_are_those_of_the_answer():

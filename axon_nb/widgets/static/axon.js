@@ -286,10 +286,14 @@ function builder(root, send) {
   const search = h("input", { type: "search", placeholder: "Search layers", "aria-label": "Search layers (press /)",
     oninput: () => filter(),
     onkeydown: (e) => {
-      if (e.key === "Enter") { const first = families.querySelector("button:not([hidden])"); if (first) first.click(); }
+      if (e.key === "Enter") best()?.click();
       if (e.key === "Escape") { search.value = ""; filter(); root.focus(); }
     } });
   const families = h("div", { cls: "ax-families" });
+  const best = () => {  // the layer of that name, else one that begins so, else one that is about it
+    const word = search.value.trim().toLowerCase(), left = [...families.querySelectorAll("button:not([hidden])")];
+    return left.find((one) => one.dataset.layer === word) || left.find((one) => one.dataset.layer.startsWith(word)) || left[0];
+  };
   const filter = () => {
     const word = search.value.trim().toLowerCase();
     for (const group of families.children) {
@@ -322,7 +326,8 @@ function builder(root, send) {
     el.addEventListener("pointerdown", fill);
     return el;
   };
-  const line = (label, input, hint) => h("label", { cls: "ax-field" }, h("span", {}, label), input, hint ? h("small", {}, hint) : null);
+  const words = (name) => name.split(/(?<=_)/).flatMap((part, i) => i ? [h("wbr"), part] : [part]);
+  const line = (label, input, hint) => h("label", { cls: "ax-field" }, h("span", {}, words(label)), input, hint ? h("small", {}, hint) : null);
   const kinds = () => (state.palette || []).flatMap((one) => one.layers.map((layer) => layer.name)).filter((name) => name !== "input");
   const beside = late(h("select", { "aria-label": "Layer to put beside it" }, options(["dense"], "dense")), kinds);
   const joined = h("select", { "aria-label": "How the branches are joined" }, options(["concatenate", "add", "multiply"]));
@@ -391,15 +396,42 @@ function builder(root, send) {
     else if (row) e.dataTransfer.setData("text/axon-move", row.dataset.name);
   });
   const goal = (target) => target.closest?.("tr[data-name]")?.dataset.name ?? picture.nameAt(target);
-  root.addEventListener("dragover", (e) => { if (goal(e.target) !== undefined) e.preventDefault(); });
+  let over = null;
+  const aim = (target) => {
+    const now = target?.closest?.("tr[data-name], [data-node]") ?? null;
+    if (over !== now) { over?.classList.remove("ax-goal"); now?.classList.add("ax-goal"); }
+    over = now;
+  };
+  root.addEventListener("dragover", (e) => { aim(e.target); if (goal(e.target) !== undefined) e.preventDefault(); });
+  root.addEventListener("dragend", () => aim(null));
   root.addEventListener("drop", (e) => {
     const after = goal(e.target);
+    aim(null);
     if (after === undefined) return;
     e.preventDefault();
     const layer = e.dataTransfer.getData("text/axon-insert"), moved = e.dataTransfer.getData("text/axon-move");
     if (layer) send("insert", { layer, after });
     else if (moved && moved !== after) send("move", { layer: moved, after });
   });
+
+  // A box of the diagram can be drawn onto another one, too.
+  let held = null;
+  const release = () => { held = null; aim(null); picture.el.classList.remove("ax-moving"); };
+  picture.el.addEventListener("pointerdown", (e) => {
+    const name = picture.nameAt(e.target);
+    if (name !== undefined && e.button === 0 && e.pointerType === "mouse") held = { name, x: e.clientX, y: e.clientY, moves: false };
+  });
+  picture.el.addEventListener("pointermove", (e) => {
+    if (!held) return;
+    held.moves = held.moves || Math.hypot(e.clientX - held.x, e.clientY - held.y) > 6;
+    if (held.moves) { aim(e.target); picture.el.classList.add("ax-moving"); }
+  });
+  picture.el.addEventListener("pointerup", (e) => {
+    const after = goal(e.target), { name, moves } = held || {};
+    release();
+    if (moves && after !== undefined && after !== name) send("move", { layer: name, after });
+  });
+  picture.el.addEventListener("pointerleave", release);
 
   root.addEventListener("keydown", (e) => {
     const typing = e.target.matches("input,textarea,select");
@@ -541,8 +573,14 @@ function columns(values, { width = 220, height = 54, label, best = -1, names = f
 }
 
 function plot(label) {
-  const el = h("div", { cls: "ax-plot" }), W = 520, H = 170, L = 46, B = 20, T = 8, R = 8;
+  const el = h("div", { cls: "ax-plot" }), H = 170, L = 46, B = 20, T = 8, R = 8;
+  let last = [], W = 520;
+  new ResizeObserver(([entry]) => {
+    const now = Math.round(entry.contentRect.width) || W;
+    if (now !== W) { W = now; draw(last); }
+  }).observe(el);
   const draw = (series) => {
+    last = series;
     const all = series.flatMap((one) => one.points).filter(([, y]) => Number.isFinite(y));
     const legend = h("div", { cls: "ax-legend" }, series.filter((one) => one.points.length).map((one, i) =>
       h("span", {}, h("i", { cls: `ax-key ax-line-${one.look}` }), `${one.name} ${short(one.points.at(-1)[1])}`)));
@@ -566,8 +604,7 @@ function plot(label) {
 // Training.
 
 function trainer(root, send) {
-  const state = { history: {}, epochs: [], samples: [], weights: [], progress: {} };
-  let points = [];
+  const state = { curve: [], metrics: [], pictures: [], epochs: [], samples: [], weights: [], progress: {} };
   const go = {
     start: button("Start", "Begin to train", () => send("start")),
     pause: button("Pause", "Wait after the step in progress", () => send("pause")),
@@ -600,20 +637,15 @@ function trainer(root, send) {
   const time = (seconds) => seconds === null || seconds === undefined ? "" : seconds < 90 ? `${Math.ceil(seconds)} s left` : `${Math.round(seconds / 60)} min left`;
   const draw = throttled(() => {
     const per = state.steps || 1, at = (values) => values.map((value, i) => [(i + 1) * per, value]);
-    const series = [{ name: "loss, this epoch", look: "a", points }];
-    if (state.history.val_loss) series.push({ name: "validation", look: "b", points: at(state.history.val_loss) });
+    const series = [{ name: "loss, this epoch", look: "a", points: state.curve }];
+    if (state["history.val_loss"]) series.push({ name: "validation", look: "b", points: at(state["history.val_loss"]) });
     loss.draw(series);
-    const rest = Object.entries(state.history).filter(([name]) => !name.endsWith("loss"));
+    const rest = state.metrics.filter((name) => !name.endsWith("loss")).map((name) => [name.replace("history.", ""), state[name] || []]);
     metrics.draw(rest.map(([name, values], i) => ({ name, look: "abcd"[i % 4], points: values.map((value, e) => [e + 1, value]) })));
     const axis = metrics.el.querySelector("svg > text:last-child");
     if (axis) axis.textContent = axis.textContent.replace("step", "epoch");
   });
-  return (patch, isPush) => {
-    if (isPush) {
-      points = patch.fresh ? patch.points : points.concat(patch.points);
-      draw();
-      return;
-    }
+  return (patch) => {
     Object.assign(state, patch);
     const status = state.status, on = status === "running", held = status === "paused";
     go.start.disabled = on || held;
@@ -630,15 +662,15 @@ function trainer(root, send) {
       box.value = Number(patch.rate.toPrecision(3));
       rate.value = Math.log10(Math.max(patch.rate, 1e-6));
     }
-    if ("history" in patch || "steps" in patch) draw();
+    if (["curve", "metrics", "steps", ...state.metrics].some((name) => name in patch)) draw();
     if ("epochs" in patch || "epoch" in patch) {
       scrub.max = Math.max(1, state.epochs.length);
       scrub.disabled = state.epochs.length < 2;
       if (document.activeElement !== scrub || state.follows) scrub.value = Math.max(1, state.epochs.indexOf(state.epoch) + 1);
       place.textContent = state.epoch === null ? "not trained yet" : `after epoch ${state.epoch}${state.follows ? ", the last" : ""}`;
     }
-    if ("samples" in patch) samples.replaceChildren(...patch.samples.map((one) => h("figure", { cls: one.right === true ? "ax-right" : one.right === false ? "ax-false" : undefined },
-      one.picture ? canvas(one.picture, `sample, ${one.true}`) : "", h("figcaption", {}, one.said || "?", one.true !== "" ? h("small", {}, ` is ${one.true}`) : ""))));
+    if ("samples" in patch || "pictures" in patch) samples.replaceChildren(...state.samples.map((one, i) => h("figure", { cls: one.right === true ? "ax-right" : one.right === false ? "ax-false" : undefined },
+      state.pictures[i] ? canvas(state.pictures[i], `sample ${i + 1}, ${one.true}`) : "", h("figcaption", {}, one.said || "?", one.true !== "" ? h("small", {}, ` is ${one.true}`) : ""))));
     if ("weights" in patch) weights.replaceChildren(...patch.weights.map((one) => h("figure", {},
       columns(one.counts, { label: `${one.name}: values from ${short(one.low)} to ${short(one.high)}` }), h("figcaption", {}, one.name, h("small", {}, ` ${short(one.low)} … ${short(one.high)}`)))));
     if ("notice" in patch) { notice.textContent = patch.notice; notice.hidden = !patch.notice; }
@@ -653,15 +685,20 @@ function explorer(root, send) {
   const pick = (name) => { picture.select(name); send("select", { layer: name }); };
   const picture = diagram(pick, "Diagram of the model: choose a layer to look into");
   const notice = h("div", { cls: "ax-notice", role: "status", hidden: true });
-  const title = h("h4"), output = h("div", { cls: "ax-output" }), dead = h("p", { cls: "ax-faint" });
+  const title = h("h4"), output = h("div", { cls: "ax-output" }), attention = h("div"), dead = h("p", { cls: "ax-faint" });
   const weights = h("div", { cls: "ax-weights" }), input = h("div", { cls: "ax-input" }), answer = h("div", { cls: "ax-answer" });
   const which = h("input", { type: "range", min: 0, max: 0, step: 1, value: 0, "aria-label": "Sample" }), number = h("span", { cls: "ax-faint" });
   which.addEventListener("input", throttled(() => send("show", { sample: Number(which.value) })));
-  const pad = h("canvas", { cls: "ax-pad", width: 140, height: 140, tabindex: "0", role: "img", "aria-label": "Draw here with the mouse or a finger" });
+  const pad = h("canvas", { cls: "ax-pad", width: 140, height: 140, tabindex: "0", role: "img", 
+    "aria-label": "Draw here with the mouse or a finger; or by keys: the arrows move the pen, the space bar puts it down and lifts it" });
   const context = pad.getContext("2d", { willReadFrequently: true });
   const clear = () => { context.fillStyle = "#000"; context.fillRect(0, 0, 140, 140); };
   clear();
-  const look = throttled(() => {
+  let asked = 0, dirty = false;  // a drawing is sent when Python has answered to the one before: none waits in a row
+  const look = throttled((more) => {
+    if (more && Date.now() - asked < 2000) { dirty = true; return; }
+    asked = Date.now();
+    dirty = false;
     const data = context.getImageData(0, 0, 140, 140).data, pixels = [];
     for (let y = 0; y < 140; y += 5) {
       const row = [];
@@ -672,56 +709,90 @@ function explorer(root, send) {
       }
       pixels.push(row);
     }
-    send("draw", { pixels });
-  }, 150);
+    send("draw", { pixels, more });
+  });
   let from = null;
   const at = (e) => { const box = pad.getBoundingClientRect(); return [(e.clientX - box.left) * 140 / box.width, (e.clientY - box.top) * 140 / box.height]; };
   pad.addEventListener("pointerdown", (e) => { from = at(e); pad.setPointerCapture(e.pointerId); e.preventDefault(); });
-  pad.addEventListener("pointermove", (e) => {
-    if (!from) return;
-    const to = at(e);
+  const stroke = (to) => {
     Object.assign(context, { strokeStyle: "#fff", lineWidth: 11, lineCap: "round" });
     context.beginPath();
     context.moveTo(...from);
     context.lineTo(...to);
     context.stroke();
     from = to;
-    look();
+    look(true);
+  };
+  pad.addEventListener("pointermove", (e) => { if (from) stroke(at(e)); });
+  const lift = () => { if (from) look(false); from = null; };
+  pad.addEventListener("pointerup", lift);
+  pad.addEventListener("pointercancel", lift);
+  // By keys: the arrows move a pen that the space bar puts down and lifts.
+  const pen = h("i", { cls: "ax-pen", hidden: true });
+  let tip = [70, 30];
+  pad.addEventListener("keydown", (e) => {
+    const step = { ArrowUp: [0, -10], ArrowDown: [0, 10], ArrowLeft: [-10, 0], ArrowRight: [10, 0] }[e.key];
+    if (!step && e.key !== " ") return;
+    e.preventDefault();
+    e.stopPropagation();
+    if (step) {
+      tip = tip.map((value, i) => Math.min(135, Math.max(5, value + step[i])));
+      if (from) stroke(tip);
+    } else if (from) lift();
+    else { from = tip; stroke(tip); }
+    pen.classList.toggle("ax-down", from !== null);
+    pen.style.transform = `translate(${tip[0]}px, ${tip[1]}px)`;
   });
-  pad.addEventListener("pointerup", () => { if (from) look(); from = null; });
-  const drawing = h("div", { cls: "ax-draw" }, h("h4", {}, "Draw"), pad, button("Clear", "Clear the drawing and show the sample again", () => { clear(); send("show", { sample: state.sample || 0 }); }));
+  pad.addEventListener("focus", () => { pen.hidden = !pad.matches(":focus-visible"); });
+  pad.addEventListener("blur", () => { pen.hidden = true; lift(); pen.classList.remove("ax-down"); });
+  const drawing = h("div", { cls: "ax-draw" }, h("h4", {}, "Draw"), h("div", { cls: "ax-paper" }, pad, pen), button("Clear", "Clear the drawing and show the sample again", () => { clear(); send("show", { sample: state.sample || 0 }); }));
   root.append(notice, h("div", { cls: "ax-main ax-look" }, picture.el,
-    h("section", { cls: "ax-side", "aria-label": "The layer" }, title, output, dead, weights),
-    h("section", { cls: "ax-side", "aria-label": "The sample" }, h("h4", {}, "Sample"), input, h("label", { cls: "ax-which" }, which, number), h("h4", {}, "Answer"), answer, drawing)));
+    h("section", { cls: "ax-side", "aria-label": "The layer" }, title, output, attention, dead, weights),
+    h("section", { cls: "ax-side", "aria-label": "The sample" }, h("h4", {}, "Sample"), input, h("label", { cls: "ax-which" }, which, number), drawing,
+      h("h4", {}, "Answer"), answer)));
   root.addEventListener("keydown", (e) => {
     if (e.target.matches("input") || !["ArrowUp", "ArrowDown"].includes(e.key)) return;
     const name = state.names[state.names.indexOf(state.selected) + (e.key === "ArrowDown" ? 1 : -1)];
     if (name !== undefined) pick(name);
     e.preventDefault();
   });
+  const maps = (one, title, wide = false) => h("div", { cls: `ax-maps ${one.maps.length > 16 ? "ax-many" : one.maps.length > 4 ? "" : "ax-few"}` },
+    one.maps.map((map, i) => wide ? h("figure", {}, canvas(map, title(map, i)), h("figcaption", {}, `head ${i}`)) : canvas(map, title(map, i))),
+    one.more ? h("small", {}, `and ${one.more} more`) : "");
   const facts = (one) => `mean ${short(one.mean)}, deviation ${short(one.std)}, ${short(one.low)} to ${short(one.high)}`;
   return (patch) => {
+    asked = 0;
+    if (dirty) look(true);
     Object.assign(state, patch);
     picture.draw(patch);
     if ("boxes" in patch) state.names = [...patch.boxes.all.keys()];
     if ("selected" in patch || "boxes" in patch) picture.select(state.selected);
-    if ("title" in patch || "shape" in patch) title.replaceChildren(state.title, h("small", {}, ` ${state.shape}`));
+    if ("title" in patch || "shape" in patch) title.replaceChildren(state.title, h("small", {}, ` ${state.op} ${state.shape}`));
     if ("output" in patch) output.replaceChildren(...patch.output.flatMap((one) => [
-      one.kind === "maps" ? h("div", { cls: "ax-maps" }, one.maps.map((map, i) => canvas(map, `map ${i}: ${short(map.low)} to ${short(map.high)}`)), one.more ? h("small", {}, `and ${one.more} more`) : "")
+      one.kind === "maps" ? maps(one, (map, i) => `map ${i}: ${short(map.low)} to ${short(map.high)}`)
         : one.kind === "table" ? h("div", { cls: "ax-one" }, canvas(one.map, `table: ${short(one.map.low)} to ${short(one.map.high)}`))
         : columns(one.values, { width: 400, height: 80, label: `${one.values.length} values`, best: one.best, names: one.values.length <= 20 }),
       h("p", { cls: "ax-faint" }, facts(one))]));
-    if ("dead" in patch) dead.textContent = patch.dead.units ? `${patch.dead.dead} of ${patch.dead.units} units give nothing above 0 on ${patch.dead.samples} samples` : "";
+    if ("attention" in patch) attention.replaceChildren(...patch.attention.flatMap((one) => [
+      h("h4", {}, "Attention", h("small", {}, ` where each of ${one.queries} places (rows) looks among ${one.keys} (columns), by head`)),
+      maps(one, (map, i) => `head ${i}: up to ${short(map.high)}`, true)]));
+    if ("dead" in patch) {
+      const { units, dead: count, which, samples } = patch.dead;
+      dead.textContent = units ? `${count} of ${units} units give nothing above 0 on ${samples} samples`
+        + (count ? `: ${which.join(", ")}${count > which.length ? " …" : ""}` : "") : "";
+    }
     if ("weights" in patch) weights.replaceChildren(...patch.weights.map((one) => h("figure", {},
-      columns(one.values.counts, { label: `values of ${one.name}` }),
       h("figcaption", {}, `${one.name} ${one.shape}`, h("small", {}, ` ${short(one.values.low)} … ${short(one.values.high)}`)),
+      columns(one.values.counts, { label: `values of ${one.name}` }),
+      one.gradient ? h("figcaption", {}, h("small", {}, `gradient ${short(one.gradient.low)} … ${short(one.gradient.high)}`)) : "",
       one.gradient ? columns(one.gradient.counts, { label: `gradient of ${one.name}` }) : "",
-      one.gradient ? h("figcaption", {}, h("small", {}, `gradient ${short(one.gradient.low)} … ${short(one.gradient.high)}`)) : "")));
-    if ("input" in patch) input.replaceChildren(...(patch.input ? [canvas(patch.input, "the sample that is shown")] : []));
+      one.maps.length ? h("div", { cls: one.maps.length > 1 ? "ax-maps ax-many" : "ax-one" },
+        one.maps.map((map, i) => canvas(map, `${one.name}${one.maps.length > 1 ? ` of unit ${i}` : ""}`))) : "")));
+    if ("input" in patch) input.replaceChildren(...(patch.input ? [canvas(patch.input, state.drawn ? "your drawing, as the model gets it" : "the sample that is shown")] : []));
     if ("answer" in patch) {
       const one = patch.answer;
       answer.replaceChildren(columns(one.values, { label: `the greatest of ${one.values.length} values is number ${one.best}`, best: one.best, names: one.values.length <= 20 }),
-        h("strong", { role: "status", "aria-live": "polite" }, one.values.length > 1 ? `${one.best}` : short(one.values[0])));
+        one.flat ? h("strong", { role: "status", "aria-live": "polite" }, one.values.length > 1 ? `${one.best}` : short(one.values[0])) : "");
     }
     if ("count" in patch) { which.max = Math.max(0, patch.count - 1); which.disabled = patch.count < 2; }
     if ("sample" in patch || "drawn" in patch) { which.value = state.sample; number.textContent = state.drawn ? "your drawing" : `${state.sample + 1} of ${state.count}`; }
@@ -747,9 +818,7 @@ function render({ model, el }) {
   const page = PAGES[model.get("kind")](root, send);
   const merged = merging();
   const take = (message) => {
-    if (!message) return;
-    if (message.patch || message.parts || message.grown) page(merged(message));
-    else page(message, true);
+    if (message) page(merged(message));
   };
   model.on("msg:custom", take);
   el.append(root);
