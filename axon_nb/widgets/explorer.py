@@ -5,7 +5,6 @@ Knows nothing about pages. Only the layer that is chosen is run to: the model is
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +18,7 @@ from axon_nb.lazy import numpy as np
 from axon_nb.params import Params
 from axon_nb.shapes import show
 from axon_nb.trace import report
+from axon_nb.widgets.drawing import centred, into, resized, sides
 from axon_nb.widgets.shown import Shown
 
 _MOST_SAMPLES = 64
@@ -221,12 +221,12 @@ class Explorer(Shown):
             problem = "a drawing is a table of numbers"
             raise DataError(problem, got=brief(pixels))
         name, shape = self.canvas()
-        side = _sides(shape)
-        picture = _centred(_resized(np.clip(table, 0, 1), side))
+        side = sides(shape)
+        picture = centred(resized(np.clip(table, 0, 1), side))
         low, high = float(self.samples[name].min()), float(self.samples[name].max())
         scaled = low + picture * (high - low)
         self._of_drawn = {}
-        self.drawn = {name: np.broadcast_to(_into(scaled, shape), (1, *shape)).astype(np.float32)}
+        self.drawn = {name: np.broadcast_to(into(scaled, shape), (1, *shape)).astype(np.float32)}
         return self.predict()
 
     def canvas(self) -> tuple[str, tuple[int, ...]]:
@@ -238,7 +238,7 @@ class Explorer(Shown):
         shapes = {name: tuple(value.shape[1:]) for name, value in self.samples.items()}
         if len(shapes) == 1:
             name, shape = next(iter(shapes.items()))
-            if _sides(shape):
+            if sides(shape):
                 return name, shape
         problem = "the model takes no single picture to draw on"
         raise DataError(problem, got=", ".join(f"{name} {show(shape)}" for name, shape in shapes.items()))
@@ -301,58 +301,3 @@ def leaf(value: Any) -> Any:
 
 def _first_of(value: Any) -> Any:
     return np.asarray(leaf(value))
-
-
-def _sides(shape: tuple[int, ...]) -> tuple[int, int] | None:
-    """Find height and width of a picture in a sample's shape.
-
-    Example:
-        >>> _sides((1, 28, 28)), _sides((32, 32, 3)), _sides((784,)), _sides((10,))
-        ((28, 28), (32, 32), (28, 28), None)
-    """
-    if len(shape) == 3:
-        return shape[:2] if shape[-1] in (1, 3) and shape[0] not in (1, 3) else shape[1:]
-    if len(shape) == 2 and shape[0] == shape[1] > 3:  # others are sequences more often than pictures
-        return shape
-    if len(shape) == 1 and shape[0] >= 16 and math.isqrt(shape[0]) ** 2 == shape[0]:
-        return math.isqrt(shape[0]), math.isqrt(shape[0])
-    return None
-
-
-def _into(picture: Any, shape: tuple[int, ...]) -> Any:
-    if len(shape) == 3:
-        return picture[..., None] if shape[-1] in (1, 3) and shape[0] not in (1, 3) else picture[None]
-    return picture.reshape(shape)
-
-
-def _resized(table: Any, sides: tuple[int, int] | None) -> Any:
-    """Bring a picture to a size by the mean of the cells that each new cell covers.
-
-    Example:
-        >>> _resized(np.eye(4, dtype="float32"), (2, 2)).tolist()
-        [[0.5, 0.0], [0.0, 0.5]]
-    """
-    if sides is None or table.shape == sides:
-        return table
-    for axis, size in enumerate(sides):
-        edges = np.linspace(0, table.shape[axis], size + 1)
-        whole = np.concatenate([np.zeros_like(table.take([0], axis)), np.cumsum(table, axis)], axis)
-        at = np.arange(table.shape[axis] + 1)
-        lines = np.moveaxis(whole, axis, -1).reshape(-1, len(at))
-        sums = np.stack([np.interp(edges, at, line) for line in lines])
-        other = [length for place, length in enumerate(whole.shape) if place != axis]
-        sums = np.moveaxis(sums.reshape(*other, len(edges)), -1, axis)
-        table = np.diff(sums, axis=axis) / (edges[1] - edges[0])
-    return table.astype(np.float32)
-
-
-def _centred(picture: Any) -> Any:
-    """Put what was drawn in the middle by its weight, as the digits of MNIST are."""
-    whole = picture.sum()
-    if not whole:
-        return picture
-    shifts = [
-        round((length - 1) / 2 - float((picture.sum(1 - axis) * np.arange(length)).sum() / whole))
-        for axis, length in enumerate(picture.shape)
-    ]
-    return np.roll(picture, shifts, (0, 1))

@@ -18,6 +18,9 @@ from axon_nb.errors import AxonError
 from axon_nb.widgets.deltas import changes
 
 _STATIC = Path(__file__).parent / "static"
+_MODULE = (
+    "dom", "told", "diagram", "table", "fields", "plots", "builder", "what_if", "live", "trainer", "explorer", "page",
+)  # fmt: skip
 
 Handler = Callable[[dict[str, Any]], None]
 
@@ -25,7 +28,7 @@ Handler = Callable[[dict[str, Any]], None]
 class Page(anywidget.AnyWidget):
     """What is displayed: ``kind`` says which of the module's pages it is."""
 
-    _esm = _STATIC / "axon.js"
+    _esm = "\n".join((_STATIC / f"{part}.js").read_text(encoding="utf-8") for part in _MODULE)
     _css = _STATIC / "axon.css"
     kind = traitlets.Unicode().tag(sync=True)
 

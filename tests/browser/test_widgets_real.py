@@ -179,6 +179,20 @@ def test_a_digits_network_is_built_broken_mended_trained_and_explored(lab):
     assert training.locator(".ax-samples canvas").count() == 8
     training.get_by_label("Go on").click()
     wait(page, "document.querySelector('.ax[data-kind=trainer]').dataset.status == 'running'")
+    steps = []
+    for _ in range(2):  # other output in its place closes the page, and the training goes on
+        lab.write(3, "print(t.status, t.progress['steps'])")
+        lab.run(3, timeout=20_000)
+        training.wait_for(state="detached")
+        steps.append(page.locator(".jp-CodeCell").nth(3).locator(".jp-OutputArea-output").inner_text().split())
+        page.wait_for_timeout(1000)
+    assert [status for status, _ in steps] == ["running", "running"]
+    assert int(steps[1][1]) > int(steps[0][1])
+    lab.write(3, "t")
+    lab.run(3)
+    wait(page, "document.querySelector('.ax[data-kind=trainer]').dataset.status == 'running'")
+    before = page.evaluate("document.querySelector('.ax[data-kind=trainer] .ax-scrub input').max")
+    wait(page, f"document.querySelector('.ax[data-kind=trainer] .ax-scrub input').max != {before}", 120_000)
     training.get_by_label("End, and keep what was trained").click()
     wait(page, "['halted', 'completed'].includes(document.querySelector('.ax[data-kind=trainer]').dataset.status)")
     training.get_by_label("Epoch to look at").fill("1")
