@@ -456,6 +456,10 @@ def test_a_drawing_is_brought_to_the_models_size():
     assert told["drawn"] is True
     assert explorer.drawn["image"].shape == (1, 1, 8, 8)
     assert page("select", layer="conv_0")["output"][0]["kind"] == "maps"
+    hurried = page("draw", pixels=(pixels.T).tolist(), more=True)
+    assert hurried["answer"]["flat"] is True
+    assert [one["gradient"] for one in hurried["weights"]] == [None, None]
+    assert None not in [one["gradient"] for one in page("draw", pixels=pixels.tolist(), more=False)["weights"]]
     mass = explorer.drawn["image"][0, 0] - explorer.drawn["image"].min()
     middle = (mass.sum(1) * np.arange(8)).sum() / mass.sum()
     assert abs(middle - 3.5) < 0.6
