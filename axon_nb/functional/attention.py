@@ -6,7 +6,9 @@ Knows nothing about layers.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from tinygrad import Tensor, dtypes
 
@@ -17,6 +19,8 @@ from axon_nb.functional.dropout import dropout
 from axon_nb.functional.linear import dense
 
 __all__ = ["gated_dense", "multi_head_attention", "scaled_dot_product_attention", "swiglu"]
+
+_watching: ContextVar[list[Tensor] | None] = ContextVar("axon_nb attention that is watched", default=None)
 
 Draw = Callable[[tuple[int, ...]], Tensor]
 """Gives random numbers in [0, 1) of a shape."""
@@ -60,9 +64,31 @@ def scaled_dot_product_attention(
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     scores = (query * scale) @ key.transpose(-2, -1)
     weights = _weights(*_masked(scores.cast(_wide(query)), mask, causal=causal)).cast(value.dtype)
+    watching = _watching.get()
+    if watching is not None:
+        watching.append(weights)
     if rate and draw is not None:
         weights = dropout(weights, draw(weights.shape), rate=rate)
     return weights @ value
+
+
+@contextmanager
+def watched() -> Iterator[list[Tensor]]:
+    """List the weights of each attention that is computed inside, (..., queries, keys): for those who want to see them.
+
+    Example:
+        >>> x = Tensor([[1.0], [0.0]])
+        >>> with watched() as seen:
+        ...     _ = scaled_dot_product_attention(x * 0, x, x)
+        >>> seen[0].tolist()
+        [[0.5, 0.5], [0.5, 0.5]]
+    """
+    seen: list[Tensor] = []
+    token = _watching.set(seen)
+    try:
+        yield seen
+    finally:
+        _watching.reset(token)
 
 
 def _check(query: Tensor, key: Tensor, value: Tensor) -> None:

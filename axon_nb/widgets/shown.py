@@ -8,12 +8,23 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from axon_nb.errors import AxonError
 
 _numbers = itertools.count()
+followers: weakref.WeakSet[Any] = weakref.WeakSet()
+"""What follows a variable: told to ``look()`` again when a model was changed by hand, which runs no cell."""
+
+
+def look_again() -> None:
+    """Let all that follow variables look at them again."""
+    for one in list(followers):
+        one.look()
+
+
 _IDLE_S = 1.0
 
 
