@@ -13,6 +13,8 @@ from typing import Any
 
 from axon_nb.errors import AxonError
 
+VIEW = "application/vnd.jupyter.widget-view+json"
+
 _numbers = itertools.count()
 _IDLE_S = 1.0
 
@@ -69,8 +71,10 @@ class Shown:
         publish(self._view(), f"{self._card_id}-page")
 
     def _view(self) -> dict[str, Any]:
+        # As a widget and nothing else: the card beside it is what there is to read where no widget is shown, and a
+        # text with an address in it would be another one in every run.
         made = self.skin.page._repr_mimebundle_()
-        return dict(made[0] if isinstance(made, tuple) else made)
+        return {VIEW: dict(made[0] if isinstance(made, tuple) else made)[VIEW]}
 
     def _marked(self) -> dict[str, str]:
         card = self._static()
