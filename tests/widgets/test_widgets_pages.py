@@ -104,6 +104,20 @@ def test_what_a_page_was_told_is_what_there_is(steps):
     assert {name: shown[name] for name in state} == state
 
 
+def test_a_card_stands_beside_the_page_and_the_page_is_a_widget_only(monkeypatch):
+    """A notebook that is saved and read without a kernel has the card, no stale widget and no address in a text."""
+    sent = []
+    monkeypatch.setattr("axon_nb.magic.output.publish", lambda data, display_id, update=False: sent.append(data))
+    for shown in (Builder(DIGITS), what_if(Builder(DIGITS).model)):
+        sent.clear()
+        shown._ipython_display_()
+        assert [set(data) for data in sent] == [
+            {"text/plain", "text/html"},
+            {"application/vnd.jupyter.widget-view+json"},
+        ]
+        assert sent[0]["text/plain"] == repr(shown.card)
+
+
 def test_every_message_is_a_call():
     builder = Builder()
     page = Heard(builder)
