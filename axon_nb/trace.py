@@ -132,6 +132,9 @@ class TraceScope(Scope):
     def random(self, shape: Sequence[int]) -> Any:  # noqa: D102
         return _lazy(tuple(shape), "float32")
 
+    def normal(self, shape: Sequence[int]) -> Any:  # noqa: D102
+        return self.random(shape)
+
 
 def _lazy(shape: tuple[int, ...], dtype: str) -> Tensor:
     return Tensor.empty(*shape, dtype=dtype, device="CPU")
