@@ -128,6 +128,9 @@ class TraceScope(Scope):
     def random(self, shape: Sequence[int]) -> Any:  # noqa: D102
         return self._empty(tuple(shape), "float32")
 
+    def normal(self, shape: Sequence[int]) -> Any:  # noqa: D102
+        return self.random(shape)
+
 
 def _sizes(name: str, shape: Sequence[int]) -> tuple[int, ...]:
     """Check the shape of a parameter."""
