@@ -26,6 +26,7 @@ LEVELS = (
     "declaration",
     "scope",
     "layer",
+    "node",
     "graph",
     "clones",
     "model_function",
