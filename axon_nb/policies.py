@@ -56,6 +56,16 @@ class Policy:
         pairs = (("p", self.params), ("c", self.compute), ("o", self.output))
         return " ".join(f"{letter}={_SHORT[dtype]}" for letter, dtype in pairs if dtype)
 
+    @property
+    def words(self) -> str:
+        """The policy by its name among ``policies``, where it has one; else in few letters.
+
+        Example:
+            >>> Policy("float16", "float16", "float16").words, Policy(compute="f16").words
+            ('float16', 'c=f16')
+        """
+        return NAMES.get(self, self.short)
+
     def cast(self, x: Tensor, to: str) -> Tensor:
         """Cast a tensor as its parameters, for its computation or as its output; whole numbers stay.
 
@@ -80,6 +90,9 @@ mixed_bfloat16 = Policy(params="float32", compute="bfloat16", output="float32")
 
 float16 = Policy("float16", "float16", "float16")
 bfloat16 = Policy("bfloat16", "bfloat16", "bfloat16")
+
+NAMES = {value: name for name, value in list(globals().items()) if isinstance(value, Policy)}
+"""What the policies above are called."""
 
 
 def as_float(x: Tensor, dtype: str | None) -> Tensor:

@@ -52,7 +52,10 @@ class Row:
     """Output shape; several for a layer with several outputs; ``None`` where not known."""
     dtype: str | None
     options: tuple[tuple[str, Any], ...] = ()
-    """Those that differ from the defaults, and the positional ones: ``(("units", 128), ("activation", "relu"))``."""
+    """Those that differ from the defaults, and the positional ones: ``(("units", 128), ("activation", "relu"))``.
+
+    Behind them the policy and the hooks of the layer.
+    """
     params: tuple[ParamRow, ...] = ()
     """Empty for a further use of a shared layer: it is counted once, at its first use."""
     shared_with: str | None = None

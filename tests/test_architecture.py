@@ -28,6 +28,7 @@ LEVELS = (
     "declaration",
     "scope",
     "layer",
+    "node",
     "graph",
     "clones",
     "model_function",

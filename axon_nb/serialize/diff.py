@@ -304,7 +304,7 @@ def _delta(old: int | None, new: int | None, *, is_size: bool) -> str:
 
 
 def _policy(node: Node) -> str:
-    return node.layer.policy.short if node.layer.policy is not None else "none"
+    return node.layer.policy.words if node.layer.policy is not None else "none"
 
 
 def _hook_words(a: Node, b: Node) -> list[str]:

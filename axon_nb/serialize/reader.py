@@ -116,7 +116,9 @@ class _Reader:
                 f"{name} ({kind})" for name, kind in missing.items()
             )
             given = ", ".join(f"{name!r}: ..." for name in missing)
-            raise FileError(problem, where=self.place, fix=f"custom={{{given}}}")
+            hook = next((name for name, kind in missing.items() if kind == "a hook"), None)
+            fixes = [f"custom={{{given}}}", *([f"{hook!r}: None leaves a hook out"] if hook else [])]
+            raise FileError(problem, where=self.place, fix=fixes)
 
     def _custom(self, name: str) -> Any:
         if name not in self.custom:

@@ -13,18 +13,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
-from axon_nb import policies
 from axon_nb.declaration import Declaration, name_of
 from axon_nb.functional.initializers import Initializer
 from axon_nb.graph import Model, Node, Part, name_nodes
 from axon_nb.hooks import Hook
 from axon_nb.layer import Chain, Layer, LayerType, Op, registry
 from axon_nb.options import Axes
-from axon_nb.policies import Policy
+from axon_nb.policies import NAMES, Policy
 from axon_nb.serialize.equality import is_wiring, same
 from axon_nb.serialize.values import is_built_in, is_known
 
-_POLICIES = {name: value for name, value in vars(policies).items() if isinstance(value, Policy)}
 _BARE = 2  # so many options at most stand without their names
 
 
@@ -165,7 +163,7 @@ class Speller:
         """Write a policy: by its name where it has one."""
         if not self.prefix:
             self.imports.add("policies")
-        name = next((name for name, known in _POLICIES.items() if known == policy), None)
+        name = NAMES.get(policy)
         kinds = ", ".join(f"{key}={quoted(value)}" for key, value in asdict(policy).items() if value)
         return f"{self.prefix}policies.{name or f'Policy({kinds})'}"
 

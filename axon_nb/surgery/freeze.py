@@ -5,7 +5,7 @@ Knows nothing about training. The rules stand in the nodes, so they stay when a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -68,30 +68,30 @@ def unfreeze(model: Model, what: Any = None, *, first: int | None = None, last: 
     return _ruled(model, _meant(model, what, first, last), frozen=False)
 
 
-def _meant(model: Model, what: Any, first: int | None, last: int | None) -> dict[Op, str]:
-    """Find the layers that are meant, each with a glob for its parameters."""
+def _meant(model: Model, what: Any, first: int | None, last: int | None) -> list[tuple[Op, str]]:
+    """Find the layers that are meant, each with a glob for its parameters; a layer may be meant several times."""
     if sum(value is not None for value in (what, first, last)) > 1:
         problem = "give one of: what, first, last"
         raise GraphError(problem)
     layers = [layer for layer, node in model.owners.items() if not node.is_input and not node.is_pick]
     if what is None:
         if first is None and last is None:
-            return dict.fromkeys(layers, "*")
+            return [(layer, "*") for layer in layers]
         count: Any = first if last is None else last
         if not isinstance(count, int) or isinstance(count, bool) or count < 0:
             problem = "first and last take a number of layers"
             raise GraphError(problem, got=repr(count))
         chosen = layers[:count] if last is None else layers[max(len(layers) - count, 0) :]
-        return dict.fromkeys(chosen, "*")
+        return [(layer, "*") for layer in chosen]
     if isinstance(what, list | tuple | set | frozenset):
-        return {layer: glob for one in what for layer, glob in _meant(model, one, None, None).items()}
+        return [pair for one in what for pair in _meant(model, one, None, None)]
     if isinstance(what, str):
-        return _by_text(model, what, layers)
+        return list(_by_text(model, what, layers).items())
     found = _layers(select(model, what))
     if not found:
         problem = "no layer with parameters is meant"
         raise GraphError(problem)
-    return dict.fromkeys(found, "*")
+    return [(layer, "*") for layer in found]
 
 
 def _by_text(model: Model, text: str, layers: list[Op]) -> dict[Op, str]:
@@ -168,8 +168,10 @@ def _layers(nodes: tuple[Node, ...]) -> list[Op]:
     return list(dict.fromkeys(node.layer for node in real if not node.is_input))
 
 
-def _ruled(model: Model, globs: Mapping[Op, str], *, frozen: bool) -> Model:
-    rules = {layer: with_rule(model.rules_of(layer), glob, frozen) for layer, glob in globs.items()}
+def _ruled(model: Model, meant: Iterable[tuple[Op, str]], *, frozen: bool) -> Model:
+    rules: dict[Op, Rules] = {}
+    for layer, glob in meant:
+        rules[layer] = with_rule(rules.get(layer, model.rules_of(layer)), glob, frozen)
 
     def change(node: Node, parents: tuple[Node, ...]) -> Node:
         own = rules.get(node.layer, node.frozen)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from axon_nb.declaration import name_of
 from axon_nb.graph import Model, Node, attribute, leaves, verb
 from axon_nb.rows import ParamKind, ParamRow, Report, Row
 from axon_nb.trace.layer import ParamSpec
@@ -58,9 +59,15 @@ def _row(traced: Trace, node: Node, keys: dict[Node, int], ends: dict[Node, str]
 
 
 def _shown_options(node: Node) -> tuple[tuple[str, Any], ...]:
-    """Leave out what stands in the row anyway: the shape of an input, which of several outputs it is."""
+    """Leave out what stands in the row anyway: the shape of an input, which of several outputs it is.
+
+    A layer's policy and hooks stand there too, as what it does is not what it would do without them.
+    """
     told = "shape" if node.is_input else "index" if node.is_pick else None
-    return tuple(option for option in node.layer.declaration.shown(node.options) if option[0] != told)
+    shown = tuple(option for option in node.layer.declaration.shown(node.options) if option[0] != told)
+    policy = (("policy", node.layer.policy.words),) if node.layer.policy is not None else ()
+    hooks = ((f"{one.on} hook", name_of(one.function)) for one in node.hooks)
+    return (*shown, *policy, *hooks)
 
 
 def _param_row(spec: ParamSpec, kind: ParamKind) -> ParamRow:

@@ -37,6 +37,7 @@ FIRST, LAST = ["dense_0.kernel", "dense_0.bias"], ["dense_1.kernel", "dense_1.bi
     (ax.batch_norm, BODY[2:]),
     (lambda node: node.options.get("units") == 3, FIRST),
     (["body", "dense_1.bias"], [*BODY, LAST[1]]),
+    (["dense_0.kernel", "dense_0.bias"], FIRST),
     (None, [*BODY, *FIRST, *LAST]),
 ])  # fmt: skip
 def test_what_is_meant(model, what, expected):

@@ -142,6 +142,24 @@ def test_a_part_takes_whatever_length_a_policy_gives_its_numbers():
         _ = (first | words).output_shape
 
 
+def test_tables_and_differences_say_which_layers_are_under_one_and_have_hooks():
+    def watch(y):
+        pass
+
+    model = X | ax.dense(4) | ax.dense(2)
+    made = model.apply_policy(policies.mixed_float16, only="dense_0").apply_policy(
+        Policy(compute="f16"), only="dense_1"
+    )
+    made = made.hook("dense_1", watch, on="backward")
+    assert "units=4, policy=mixed_float16 " in str(made.table())
+    assert "units=2, policy=c=f16, backward hook=watch " in str(made.table())
+    assert ax.diff(model, made).changed == {
+        "dense_0": ("policy none → mixed_float16",),
+        "dense_1": ("dtype float32 → float16", "policy none → c=f16", "with backward hook watch"),
+    }  # fmt: skip
+    assert ax.diff(made, model).changed["dense_1"][1:] == ("policy c=f16 → none", "without backward hook watch")
+
+
 def test_json_keeps_a_policy():
     model = (X | ax.dense(2)).apply_policy(policies.mixed_bfloat16)
     assert ax.from_json(model.to_json()).layers[0].policy == policies.mixed_bfloat16

@@ -227,22 +227,19 @@ def test_python_and_cell_make_one_model_which_comes_back(name):
     assert "Parameters" in str(model.table())
 
 
-@pytest.mark.parametrize("name", ["GAN", "several tasks", "tied", "ResNet", "siamese"])
-def test_a_step_moves_all_that_is_trained(name):
+@pytest.mark.parametrize("name", ["GAN", "several tasks", "tied", "autoencoder"])
+def test_all_that_is_trained_has_a_gradient(name):
     model = TEN[name][0]()
     params = model.init()
-    y, after = model.apply(params, {key: ax.Tensor(value) for key, value in data_for(model).items()})
+    y, _ = model.apply(params, {key: ax.Tensor(value) for key, value in data_for(model).items()})
     several = y.values() if isinstance(y, dict) else [y]
     loss = sum(((one - 0.3) ** 2).mean() for one in several)
     leaves = [leaf.tensor for leaf in params.trainable.leaves.values()]
     gradients = loss.gradient(*leaves)
+    ax.Tensor.realize(*gradients)
     for path, gradient in zip(params.trainable.leaves, gradients, strict=True):
         assert np.isfinite(gradient.numpy()).all(), path
         assert (gradient.numpy() != 0).any(), path
-    moved = [path for path in params.state.leaves if not np.array_equal(*(
-        p.leaves[path].tensor.numpy() for p in (params, after)
-    ))]  # fmt: skip
-    assert len(moved) == len(params.state.leaves)
 
 
 def test_a_critic_that_is_frozen_costs_no_gradient():
