@@ -110,22 +110,19 @@ def run_in_tinygrad(test):
     """Run a test in tinygrad's own OnnxRunner, to compare."""
     import axon_nb.engine  # noqa: F401, I001 - brings the CPU's compiler, and has to come first
 
-    from tinygrad import Context, Tensor
+    from tinygrad import Tensor
     from tinygrad.nn.onnx import OnnxRunner
 
     proto, sets, _ = loaded(test)
     for given, wanted in sets:
         runner = OnnxRunner(Tensor(np.frombuffer(proto.SerializeToString(), "uint8"), device="CPU"))
         names = [one.name for one in inputs_of(proto)]
-        with Context(NOOPT=int(test.kind != "real")):
-            made = runner({name: numbers(one) for name, one in zip(names, given, strict=False)})
-            compare(list(made.values()), wanted, test)
+        made = runner({name: numbers(one) for name, one in zip(names, given, strict=False)})
+        compare(list(made.values()), wanted, test)
 
 
 def run(test):
     """Return nothing where all data sets give what they should; raises otherwise."""
-    from tinygrad import Context
-
     import axon_nb as ax
     from axon_nb.compiled import Values, forward
 
@@ -136,10 +133,9 @@ def run(test):
         model, params = ax.from_onnx(source, constants=fixed)
         plain = {re.sub(r"[.#\s]+", "_", name): value for name, value in feeds.items()}
         inputs = {node: numbers(plain[model.names[node]]) for node in model.inputs}
-        with Context(NOOPT=int(test.kind != "real")):
-            values = Values({path: leaf.tensor for path, leaf in params.leaves.items()}, device="CPU")
-            made = forward(model, values, inputs, training=False)
-            compare(list(made.values()) if isinstance(made, dict) else [made], wanted, test)
+        values = Values({path: leaf.tensor for path, leaf in params.leaves.items()}, device="CPU")
+        made = forward(model, values, inputs, training=False)
+        compare(list(made.values()) if isinstance(made, dict) else [made], wanted, test)
 
 
 def compare(found, wanted, test):
@@ -196,9 +192,13 @@ def constants(proto, feeds):
     }
     waiting = list(needed)
     while waiting:
-        node = makers.get(waiting.pop())
+        wanted = waiting.pop()
+        node = makers.get(wanted)
         if node is not None and node.op_type not in ("Shape", "Size"):
-            more = [name for name in node.input if name not in needed]
+            inner = [one.g.output for one in node.attribute if one.HasField("g")] if node.op_type == "If" else []
+            place = list(node.output).index(wanted)
+            read = [*node.input, *(ends[place].name for ends in inner)]
+            more = [name for name in read if name not in needed]
             needed |= dict.fromkeys(more)
             waiting += more
     return [name for name in feeds if name in needed and isinstance(feeds[name], np.ndarray)]
@@ -237,7 +237,7 @@ def outcome(kind, test, function):
     signal.signal(signal.SIGALRM, stop)
     signal.alarm(REAL_SECONDS if kind == "real" else SECONDS)
     try:
-        function(test)
+        quickly(kind, test, function)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
@@ -245,6 +245,20 @@ def outcome(kind, test, function):
     finally:
         signal.alarm(0)
     return None
+
+
+def quickly(kind, test, function):
+    """Run a test with plain kernels, which compile fast; where tinygrad 0.14 cannot (maxima of halves), with others."""
+    from tinygrad import Context
+
+    if kind != "real":
+        try:
+            with Context(NOOPT=1):
+                return function(test)
+        except RuntimeError as error:
+            if "UOp verification failed" not in str(error):
+                raise
+    return function(test)
 
 
 def stop(number, frame):
