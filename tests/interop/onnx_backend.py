@@ -5,6 +5,7 @@
     python tests/interop/onnx_backend.py lstm gru    # those with a word in their name
     python tests/interop/onnx_backend.py --tinygrad  # tinygrad's own OnnxRunner on the same tests, to compare
     python tests/interop/onnx_backend.py --write     # all, and the list of failures beside this file
+    python tests/interop/onnx_backend.py --again     # those of the list, which is written anew
 
 Each test is a model with inputs and outputs. It goes through ``from_onnx``, and is run as our models are. Inputs that
 must be known when a model is read (the new shape of a Reshape) are given as ``constants``. Numbers, shapes and kinds of
@@ -265,9 +266,10 @@ def stop(number, frame):
     raise TooSlow("took too long")
 
 
-def all_outcomes(count, chosen, words):
+def all_outcomes(count, chosen):
     """Run tests in processes of their own; return why each fails, or nothing."""
     found = []
+    words = [*chosen.words, *(["--again"] if chosen.again else [])]
     while len(found) < count:
         end = min(len(found) + PIECE, count)
         command = [sys.executable, __file__, *words, "--every", str(chosen.every), "--piece", str(len(found)), str(end)]
@@ -295,17 +297,24 @@ def main():
     parser.add_argument("--list", action="store_true", help="name each test that fails")
     parser.add_argument("--tinygrad", action="store_true", help="run tinygrad's own OnnxRunner, to compare")
     parser.add_argument("--write", action="store_true", help="write the list of failures")
+    parser.add_argument("--again", action="store_true", help="run those of the list, and write it anew")
     parser.add_argument("--piece", nargs=2, type=int, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     tests = load_tests(chosen.words)[:: chosen.every]
+    if chosen.again:
+        tests = [one for one in tests if one[1].name in listed()[1]]
     if chosen.piece:
         for kind, test in tests[slice(*chosen.piece)]:
             why = outcome(kind, test, run_in_tinygrad if chosen.tinygrad else run)
             print(f"outcome\t{why or ''}", flush=True)
         return
-    outcomes = all_outcomes(len(tests), chosen, chosen.words)
+    outcomes = all_outcomes(len(tests), chosen)
+    if chosen.again:
+        now = {test.name: why for (_, test), why in zip(tests, outcomes, strict=True)}
+        tests = load_tests()
+        outcomes = [now.get(test.name) for _, test in tests]
     show(tests, outcomes, whole=chosen.list)
-    if chosen.write:
+    if chosen.write or chosen.again:
         failures = [f"{test.name}: {why}" for (_, test), why in zip(tests, outcomes, strict=True) if why]
         head = f"# {VERSIONS}: {len(tests) - len(failures)} of {len(tests)} tests pass; these do not"
         LIST.write_text("\n".join([head, *failures]) + "\n", encoding="utf-8")
