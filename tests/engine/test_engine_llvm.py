@@ -248,9 +248,7 @@ def test_roots_are_exact(kind):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere tinygrad's own search is used")
-@pytest.mark.parametrize(
-    ("name", "path"), [("libc", "c"), ("rt", "gcc_s"), ("m", "m"), ("no", "such_library")]
-)
+@pytest.mark.parametrize(("name", "path"), [("libc", "c"), ("rt", "gcc_s"), ("m", "m"), ("no", "such_library")])
 def test_libraries_are_found_where_tinygrad_finds_them(name, path):
     slow = importlib.import_module("tinygrad.runtime.support.c").DLL.findlib
     assert llvm._find_library(slow, name, [path]) == slow(name, [path])
