@@ -18,6 +18,7 @@ from axon_nb.data import as_inputs, batch_shapes
 from axon_nb.engine import RUNTIME, Program, default_device, download, ready, upload
 from axon_nb.engine import random as streams
 from axon_nb.errors import AxonError, DataError, GraphError, OptionError, ParamsError, ShapeError, brief
+from axon_nb.functional.dropout import box_muller
 from axon_nb.functional.initializers import as_initializer
 from axon_nb.graph import Model, Node, leaves, map_leaves, verb, where
 from axon_nb.lazy import numpy as np
@@ -181,6 +182,9 @@ class RunScope(Scope):
         sizes = tuple(int(s) for s in shape)
         drawn = streams.uniform(words, self._values.counter, draw, sizes, device=self._values.device)
         return drawn if self._values.spread is None else self._values.spread(drawn)
+
+    def normal(self, shape: Sequence[int]) -> Any:
+        return box_muller(self.random(shape), self.random(shape))
 
 
 @dataclass

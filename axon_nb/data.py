@@ -169,6 +169,12 @@ def _fixes(declared: Any, shape: tuple[int, ...]) -> list[str]:
     wanted, have = int(np.prod(known)), int(np.prod(shape[1:]))
     if shape == tuple(known):
         return ["it is one sample: add a batch axis with x[None]"]
+    if wanted == have and len(shape) == len(declared) > 2:  # the same axes in another order
+        if (*shape[2:], shape[1]) == tuple(known):
+            return [f"x.transpose(0, {', '.join(map(str, range(2, len(shape))))}, 1): its channels stand first"]
+        if (shape[-1], *shape[1:-1]) == tuple(known):
+            order = ", ".join(map(str, (len(shape) - 1, *range(1, len(shape) - 1))))
+            return [f"x.transpose(0, {order}): its channels stand last"]
     return [f"x.reshape(-1, {', '.join(map(str, known))})"] if wanted == have else []
 
 

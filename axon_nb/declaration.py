@@ -105,8 +105,15 @@ def _find(owner: str, options: tuple[Option, ...], name: str) -> Option:
     for option in options:
         if option.name == name:
             return option
+    if name in _SIZES_OF_INPUTS:
+        problem = f"there is no {owner} option {name!r}: layers find out by themselves what they get"
+        raise OptionError(problem, fix="leave it out; input((None, 784)) at the beginning says the shape")
     msg = f"{owner} option"
     raise unknown(msg, name, [o.name for o in options], error=OptionError)
+
+
+_SIZES_OF_INPUTS = ("input_shape", "batch_input_shape", "input_dim", "in_features", "in_channels", "input_size")
+"""What Keras and PyTorch want to know."""
 
 
 def _bind(owner: str, options: tuple[Option, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -120,17 +127,31 @@ def _bind(owner: str, options: tuple[Option, ...], args: tuple[Any, ...], kwargs
     missing = [o for o in options if o.required and o.name not in given]
     if missing:
         words = " and ".join(o.name for o in missing)
-        example = ", ".join(f"{o.name}={o.type.example!r}" for o in missing)
+        example = ", ".join(o.written() for o in missing)
         msg = f"{words} must be given"
         raise OptionError(msg, where=owner, fix=f"{owner}({example})")
-    return {o.name: o.parse(given[o.name], owner) if o.name in given else o.default for o in options}
+    return {o.name: _parsed(o, given, owner, options) if o.name in given else o.default for o in options}
+
+
+def _parsed(option: Option, given: dict[str, Any], owner: str, options: tuple[Option, ...]) -> Any:
+    """Check the value of an option; where it would do for another one, say so: ``dense("relu")``."""
+    value = given[option.name]
+    try:
+        return option.parse(value, owner)
+    except OptionError as error:
+        others = [o for o in options if o.name not in given and isinstance(value, str) and value in o.type.choices]
+        if others:
+            before = ", ".join(o.written() for o in options if o.required and o is not others[0])
+            error.fixes = (f"did you mean {others[0].name}={value!r}? {owner}({before}, {others[0].name}={value!r})",)
+        raise
 
 
 def _place(owner: str, options: tuple[Option, ...], args: tuple[Any, ...]) -> dict[str, Any]:
     places = [o for o in options if o.positional]
     if len(args) > len(places):
         names = ", ".join(o.name for o in places)
-        expected = f"takes {len(places)} positional options ({names})" if places else "takes no options by position"
+        several = "option" if len(places) == 1 else "options"
+        expected = f"takes {len(places)} positional {several} ({names})" if places else "takes no options by position"
         rest = [o.name for o in options if not o.positional]
         fix = f"name the others: {owner}({'..., ' if places else ''}{rest[0]}={args[len(places)]!r})" if rest else ()
         raise OptionError(expected, where=owner, got=", ".join(map(repr, args)), fix=fix)
@@ -230,7 +251,7 @@ def plain(function: Callable[..., Any]) -> Declaration:
     try:
         parameters = _parameters(function, "function")
     except DeclarationError:
-        parameters = []  # written in C
+        parameters = [inspect.Parameter("x", _KINDS.POSITIONAL_ONLY)]  # written in C
     hints = _hints(function)
     optional = frozenset(p.name for p in parameters if p.default is None and _is_optional_tensor(hints.get(p.name)))
     names = [p.name for p in parameters if p.kind in _POSITIONAL and p.default is _KINDS.empty]
@@ -238,6 +259,9 @@ def plain(function: Callable[..., Any]) -> Declaration:
     variadic = any(p.kind is _KINDS.VAR_POSITIONAL for p in parameters)
     scoped = names[:1] == ["scope"]
     inputs = tuple(names[scoped:]) or ("x",)
+    if not parameters:
+        problem = f"{name_of(function)} takes no tensor, so it cannot stand in a pipe"
+        raise DeclarationError(problem, fix="write a function of a tensor: lambda x: ...")
     return Declaration(name_of(function), "custom", _with_hash(function), inputs, variadic, scoped, (), None, optional)
 
 

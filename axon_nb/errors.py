@@ -5,9 +5,17 @@ Knows nothing about layers, tensors or notebooks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, Self
+import os
+import re
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Any, ClassVar, Self, TypeVar
 
+from axon_nb.caret import Span, excerpt
+from axon_nb.source import Source, here, is_users
 from axon_nb.synonyms import nearest
 
 
@@ -40,6 +48,18 @@ class Fix(str):
         return str(self)
 
 
+class Place(str):
+    """The name of a layer with its line, ``dense 'dense_1' (cell line 4)``, and where that is."""
+
+    source: Source | None
+
+    def __new__(cls, text: str, source: Source | None) -> Self:
+        """Make the text, with the place."""
+        made = super().__new__(cls, text)
+        made.source = source
+        return made
+
+
 class AxonError(Exception):
     """The root of every error raised on purpose by axon_nb.
 
@@ -58,6 +78,8 @@ class AxonError(Exception):
         super().__init__(problem)
         self.problem = problem
         self.where = where
+        self.source: Source | None = getattr(where, "source", None) or here(is_users)
+        """Where it was written what it is about: the layer, else the user's own line that was running."""
         self.got = got
         self.hints: tuple[str, ...] = (fix,) if isinstance(fix, str) else tuple(fix or ())
         """What to do, as whoever raised it wrote it down."""
@@ -86,7 +108,9 @@ class AxonError(Exception):
 
     def at(self, where: str, got: str | None = None) -> Self:
         """Return this error with its place filled in, where it has none yet."""
-        self.where = self.where or where
+        if not self.where:
+            self.where = where
+            self.source = getattr(where, "source", None) or self.source
         self.got = self.got or got
         return self
 
@@ -94,9 +118,36 @@ class AxonError(Exception):
         fixes = self.fixes  # first: the search for them may find out what was got
         return message(self.where, self.problem, self.got, fixes, self.excerpt)
 
-    def _render_traceback_(self) -> list[str]:
-        """Give IPython the lines to print in place of a traceback."""
-        return [f"{type(self).__name__}: {self}"]
+    @property
+    def shown(self) -> str:
+        """The text as people see it: with the line that it is about, and carets under the place.
+
+        Example:
+            >>> print(AxonError("no good", where="dense").shown.partition(chr(10))[2])
+                print(AxonError("no good", where="dense").shown.partition(chr(10))[2])
+                      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+        """
+        fixes = self.fixes  # first: the search for them may find out what was got
+        lines = "" if self.excerpt or self.source is None else self.source.excerpt
+        where = _with_line(self.where, str(self.source)) if lines else self.where
+        inner = _raised_in(self.__cause__, lines or self.excerpt or "")
+        return message(where, self.problem, self.got, fixes, f"{lines or self.excerpt or ''}{inner}")
+
+    verbose: ClassVar[bool] = os.environ.get("AXON_NB_VERBOSE", "0").strip().lower() not in (
+        "",
+        "0",
+        "false",
+        "no",
+        "off",
+    )
+    """Whether errors show the full traceback: ``%axon verbose``, or ``AXON_NB_VERBOSE=1``."""
+
+    @property
+    def _render_traceback_(self) -> Callable[[], list[str]]:
+        """Give IPython the lines to print in place of a traceback; without it, it prints the traceback."""
+        if self.verbose:
+            raise AttributeError
+        return lambda: [f"{type(self).__name__}: {self.shown}"]
 
 
 class DeclarationError(AxonError):
@@ -113,6 +164,10 @@ class UnknownNameError(AxonError, KeyError):
 
 class GraphError(AxonError):
     """Layers were joined in a way that makes no model."""
+
+
+class NoAttributeError(GraphError, AttributeError):
+    """A model or layer was asked for something it does not have."""
 
 
 class ShapeError(AxonError, ValueError):
@@ -185,6 +240,67 @@ def unknown(kind: str, name: object, known: Iterable[str], *, error: type[AxonEr
     return error(f"there is no {kind} {brief(name)}", fix=fixes)
 
 
+E = TypeVar("E", bound=AxonError)
+
+
+def point(error: E, lines: Sequence[str], span: Span) -> E:
+    """Add to an error the cell line it is about, unless it names one already, and the carets.
+
+    Example:
+        >>> print(point(AxonError("too wide", where="dense 'a'", fix="use 3"), ["", "x | dense(9)"], Span(2, 4, 2, 9)))
+        dense 'a' (cell line 2): too wide
+            x | dense(9)
+                ^^^^^
+          fix: use 3
+    """
+    if error.excerpt:
+        return error  # it was pointed at already
+    error.where = _with_line(error.where, f"cell line {span.line}")
+    error.excerpt = excerpt(lines, span)
+    return error
+
+
+def _raised_in(cause: BaseException | None, excerpt: str) -> str:
+    """Name the line of the user's own code in which another error began, unless it is the one that is shown."""
+    found: Source | None = None
+    while isinstance(cause, AxonError):
+        cause = cause.__cause__
+    trace = cause.__traceback__ if cause else None
+    while trace is not None:
+        if is_users(trace.tb_frame.f_code):
+            found = Source(trace.tb_frame.f_code, trace.tb_lasti)
+        trace = trace.tb_next
+    line = found.text.strip() if found else ""
+    return f"\n  in: {found}: {brief_line(line)}" if line and line not in excerpt else ""
+
+
+def _with_line(where: str | None, place: str) -> str:
+    if not where:
+        return place
+    return where if re.search(r"\bline \d", where) else f"{where} ({place})"
+
+
+def show_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print an error that nobody caught, for scripts and Python's own prompt: the user's lines, and none of ours.
+
+    Other errors, and all with `AxonError.verbose`, are printed as Python prints them.
+    """
+    if not isinstance(error, AxonError) or error.verbose:
+        sys.__excepthook__(kind, error, trace)
+        return
+    place = error.source and (error.source.filename, error.source.line)
+    steps = [
+        step
+        for (frame, line), step in zip(traceback.walk_tb(trace), traceback.extract_tb(trace), strict=True)
+        if is_users(frame.f_code) and (step.filename, line) != place  # the message shows that one
+    ]
+    lines = ["Traceback (most recent call last):\n", *traceback.format_list(steps)] if steps else []
+    sys.stderr.write("".join([*lines, f"{kind.__name__}: {error.shown}\n"]))
+
+
+if sys.excepthook is sys.__excepthook__:
+    sys.excepthook = show_uncaught
+
 _MOST = 16
 """How many names are listed though some near ones were found."""
 
@@ -205,6 +321,22 @@ def article(noun: str) -> str:
     return f"an {noun}" if noun[:1].lower() in "aeiou" else f"a {noun}"
 
 
+def warn(text: str) -> None:
+    """Warn, naming the user's own line that was running."""
+    place = here(is_users)
+    warnings.warn_explicit(text, UserWarning, place.filename if place else "", place.line if place else 0)
+
+
+def brief_line(text: str, limit: int = 100) -> str:
+    """Cut a line of code that is long.
+
+    Example:
+        >>> brief_line("x" * 20, limit=8)
+        'xxxx ...'
+    """
+    return text if len(text) <= limit else f"{text[: limit - 4]} ..."
+
+
 def brief(value: object, limit: int = 80) -> str:
     """Write a value that someone gave, in one line: a table of numbers is told by its kind and shape.
 
@@ -218,4 +350,4 @@ def brief(value: object, limit: int = 80) -> str:
     text = repr(value)
     if "\n" in text:
         text = " ".join(text.split())
-    return text if len(text) <= limit else f"{text[: limit - 4]} ..."
+    return brief_line(text, limit)

@@ -23,6 +23,7 @@ from axon_nb.layer import (
     registry,
     unnested,
 )
+from axon_nb.misuse import Guarded, not_a_layer
 from axon_nb.node import (
     DTYPES,
     INPUT,
@@ -42,7 +43,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Model:
+class Model(Guarded):
     """An immutable graph of applied layers with one or more outputs. It holds no weights.
 
     Example:
@@ -51,6 +52,9 @@ class Model:
         >>> mnist
         <Model: image (None, 784) -> dense_0 -> dense_1 (None, 10)>
     """
+
+    _kind = "model"
+    _layers = registry
 
     def __init__(self, outputs: Structure, name: str | None = None, *, parts: int = 0) -> None:
         self.outputs = outputs
@@ -139,8 +143,10 @@ class Model:
         if isinstance(self.outputs, tuple) and isinstance(key, int) and -len(self.outputs) <= key < len(self.outputs):
             return Model(self.outputs[key])
         if isinstance(self.outputs, Node):
-            problem = "the model has one output, which is the model itself"
-            raise GraphError(problem, got=brief(key), fix="model.upto(name) ends at another layer")
+            problem = f"the model has one output, so there is no {brief(key)} of it"
+            fix = ("model[...] is one of several outputs; model | slice(...) cuts what it gives",
+                   "model.upto(name) ends at another layer")  # fmt: skip
+            raise GraphError(problem, fix=fix)
         known = list(self.outputs) if isinstance(self.outputs, dict) else range(len(self.outputs))
         raise unknown("output", key, map(str, known), error=GraphError)  # noqa: EM101 - the kind, not the message
 
@@ -149,8 +155,7 @@ class Model:
             return compose(self, other)
         layer = as_layer(other)
         if layer is None:
-            problem = f"{article(type(other).__name__)} is not a layer"
-            raise GraphError(problem, got=brief(other), fix="pipe into a layer, a model or a function of tensors")
+            raise not_a_layer(other, registry, "pipe into a layer, a model or a function of tensors")
         return self.__axon_apply__(layer, (self,))
 
     __array_ufunc__ = None  # array | model: NumPy leaves the answer to the model
@@ -294,7 +299,8 @@ def _check_count(op: Op, inputs: tuple[Node | None, ...]) -> None:
     takes, least = len(known.inputs), known.least
     if not known.variadic and not least <= len(inputs) <= takes:
         word = "one input" if takes == 1 else f"{takes} inputs" if least == takes else f"{least} to {takes} inputs"
-        pipe = f"({', '.join('abcdef'[:takes])}) | {op!r}"
+        written = f"(lambda {', '.join(known.inputs)}: ...)" if known.name == "function" else repr(op)
+        pipe = f"({', '.join('abcdef'[:takes])}) | {written}"
         named = f"by name: {op!r}({', '.join((*known.inputs[:least], *(f'{n}={n}' for n in known.inputs[least:])))})"
         fix = "join them first: (a, b) | concatenate()" if takes == 1 else pipe if least == takes else named
         problem = f"takes {word} and got {len(inputs)}"

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from axon_nb.declaration import Declaration, declare, name_of, plain
-from axon_nb.errors import DeclarationError, GraphError, article, brief
+from axon_nb.errors import DeclarationError, GraphError, brief
+from axon_nb.misuse import Guarded, not_a_layer
 from axon_nb.registry import Registry
 from axon_nb.source import Source, here, is_ours
 
@@ -30,8 +31,10 @@ class Wiring(Protocol):
         """Return the wiring of a named block in this one."""
 
 
-class Joinable:
+class Joinable(Guarded):
     """The operators of what stands for a layer: ``|`` for one after the other, ``+ - *`` for both on one input."""
+
+    _layers = registry
 
     __array_ufunc__ = None  # array | layer: NumPy leaves the answer to the layer
 
@@ -452,8 +455,7 @@ def need_layer(value: object) -> Layer:
         return made
     if is_applicable(value):
         raise mixed(value)
-    problem = f"{article(type(value).__name__)} is not a layer"
-    raise GraphError(problem, got=brief(value), fix="write a layer, or a function of tensors: lambda x: x * 2")
+    raise not_a_layer(value, registry, "write a layer, or a function of tensors: lambda x: x * 2")
 
 
 def mixed(model: object) -> GraphError:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from axon_nb import shapes
 from axon_nb.declaration import Declaration
-from axon_nb.errors import GraphError
+from axon_nb.errors import GraphError, Place
 from axon_nb.layer import Op
 from axon_nb.options import Choice, Flag, Option, OptionType
 from axon_nb.rules import Rules
@@ -171,11 +171,11 @@ def output_count(op: Op) -> int:
     return 1 if outputs is None else outputs(op.options)
 
 
-def where(op: Op, name: str | None = None) -> str:
+def where(op: Op, name: str | None = None) -> Place:
     """Say which layer and where it was written: ``dense 'dense_1' (cell line 4)``."""
     named = f" {name or op.name!r}" if name is None and op.name else f" {name!r}" if name else ""
     source = op.joined or op.source
-    return f"{op.declaration.name}{named}" + (f" ({source})" if source else "")
+    return Place(f"{op.declaration.name}{named}" + (f" ({source})" if source else ""), source)
 
 
 def name_nodes(nodes: tuple[Node, ...]) -> dict[Node, str]:

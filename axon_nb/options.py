@@ -377,6 +377,10 @@ class Option:
         example = "" if some or self.type.example in (None, self.default) else f" For example {self.type.example!r}."
         return f"{self.name}{default}: {self.type.help}{several}{example}".rstrip(": ")
 
+    def written(self) -> str:
+        """Write it with an example, as in a call: ``units=128``."""
+        return f"{self.name}={'...' if self.type.example is None else repr(self.type.example)}"
+
     def parse(self, value: Any, owner: str) -> Any:
         """Check a value given for this option of ``owner`` and bring it into its normal form.
 
@@ -393,9 +397,21 @@ class Option:
         except AxonError as error:
             raise error.at(owner) from None
         except ValueError as error:
-            example = f"{self.name}={self.type.example!r}"
             msg = f"{self.name} {error}"
-            raise OptionError(msg, where=owner, fix=f"for example {example}") from None
+            meant = self._meant(value)
+            fix = f"write {self.name}={meant!r}" if meant is not None else f"for example {self.written()}"
+            raise OptionError(msg, where=owner, fix=fix) from None
+
+    def _meant(self, value: Any) -> Any:
+        """Find the number that is meant by one in quotes or with a point: "128", 128.0."""
+        for kind in (int, float):
+            try:
+                meant = kind(value)
+                if meant == (value if isinstance(value, int | float) else float(value)):
+                    return self.type.parse(meant)
+            except (TypeError, ValueError, OverflowError):
+                continue
+        return None
 
 
 def from_annotation(annotation: Any, default: Any, doc: str = "") -> tuple[OptionType, bool]:
@@ -431,6 +447,8 @@ def _plain(annotation: Any, default: Any) -> OptionType:
         return Choice(words=typing.get_args(annotation), example=typing.get_args(annotation)[0])
     kinds: dict[Any, type[OptionType]] = {int: Whole, float: Real, bool: Flag, str: Text}
     kind = kinds.get(annotation) if isinstance(annotation, type) else None
+    if example is None and default is MISSING:
+        example = {int: 1, float: 0.5, bool: True, str: "..."}.get(annotation) if isinstance(annotation, type) else None
     return (kind or OptionType)(example=example)
 
 
@@ -548,6 +566,7 @@ ReturnSequence = Annotated[bool, Flag(help="Whether all outputs are returned, no
 ReturnState = Annotated[bool, Flag(help="Whether the last states are returned too.", example=True)]
 Unroll = Annotated[bool, Flag(help="Whether each step is compiled by itself, not time as a loop.", example=True)]
 Heads = Annotated[int, Whole(minimum=1, help="Parts that attend by themselves.", example=8)]
+KeyValueHeads = Annotated[int, Whole(minimum=1, help="Parts of the keys and values, shared by heads.", example=2)]
 Causal = Annotated[bool, Flag(help="Whether a place sees only itself and those before it.", example=True)]
 Base = Annotated[float, Real(above=1, help="Grows the wave lengths from feature to feature.", example=10000)]
 Rotary = Annotated[bool, Flag(help="Whether queries and keys are turned by their place.", example=True)]

@@ -130,6 +130,9 @@ class _PolicyScope(Scope):
     def random(self, shape: Sequence[int]) -> Any:
         return self._scope.random(shape)
 
+    def normal(self, shape: Sequence[int]) -> Any:
+        return self._scope.normal(shape)
+
 
 def _under(op: Op, policy: Policy | None, known: dict[Op, Op]) -> Op:
     if op not in known:

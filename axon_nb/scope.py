@@ -77,6 +77,10 @@ class Scope(ABC):
     def random(self, shape: Sequence[int]) -> Any:
         """Draw numbers in [0, 1) from this layer's own stream; each call in a step draws others."""
 
+    @abstractmethod
+    def normal(self, shape: Sequence[int]) -> Any:
+        """Draw numbers from the normal distribution (mean 0, variance 1), of the same stream."""
+
     def expect(
         self, x: Any, *, rank: int | tuple[int, ...] | None = None, least: int | None = None, dtype: str | None = None,
         fix: str | Iterable[str] = (),

@@ -9,9 +9,13 @@ import linecache
 import os
 import re
 import sys
+import sysconfig
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import CodeType
+from types import CodeType, FrameType
+
+from axon_nb.caret import excerpt, span_of_bytes
 
 _PACKAGE = str(Path(__file__).parent) + os.sep  # not a user's "axon_nb_homework" beside it
 _AXON_CELL = re.compile(r"<axon (\w+) \w+>")
@@ -69,6 +73,16 @@ class Source:
         return text[start or 0 : end if end_line == line else None].decode(errors="replace")
 
     @property
+    def excerpt(self) -> str:
+        """The line with carets under what was written there; empty where it is not at hand."""
+        line, end_line, start, end = self.position
+        text = self.text
+        if not text.strip():
+            return ""
+        last = end if end_line == line and end is not None else len(text.encode(errors="replace"))
+        return excerpt([text], span_of_bytes(1, start or 0, 1, last, [text]))
+
+    @property
     def cell(self) -> str | None:
         """Name of the model whose ``%%axon`` cell it stands in, where it stands in one."""
         match = _AXON_CELL.match(self.filename)
@@ -85,11 +99,17 @@ def is_ours(code: CodeType) -> bool:
     return code.co_filename.startswith(_PACKAGE)
 
 
-def here() -> Source | None:
-    """Find the innermost place on the call stack that is not inside this package."""
-    frame = sys._getframe(1)
-    while frame is not None and is_ours(frame.f_code):
-        if frame.f_back is None:
-            return None
+_INSTALLED = tuple({path + os.sep for path in map(sysconfig.get_path, ("stdlib", "purelib", "platlib")) if path})
+
+
+def is_users(code: CodeType) -> bool:
+    """Whether code is neither ours, nor Python's own, nor that of an installed package."""
+    return not is_ours(code) and not code.co_filename.startswith((*_INSTALLED, "<frozen "))
+
+
+def here(wanted: Callable[[CodeType], bool] = lambda code: not is_ours(code)) -> Source | None:
+    """Find the innermost place on the call stack that is not inside this package, or that is as wanted."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and not wanted(frame.f_code):
         frame = frame.f_back
-    return Source(frame.f_code, frame.f_lasti)
+    return None if frame is None else Source(frame.f_code, frame.f_lasti)

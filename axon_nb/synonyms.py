@@ -181,6 +181,8 @@ def nearest(name: str, known: Iterable[str], *, most: int = 2) -> list[str]:
     same = [one for one in names if _plain(one) == plain]
     meant = [one for one in _MEANT.get(plain, ()) if one in names]
     found = meant + same if name != name.lower() else same + meant  # Linear is Keras's or PyTorch's, linear ours
+    if not found and len(plain) > 2:  # cut short: "conv" for "convolution"
+        found = [one for one in names if _plain(one).startswith(plain)][:most]
     if not found:
         by_plain = {_plain(one): one for one in sorted(names, reverse=True)}
         found = [by_plain[one] for one in difflib.get_close_matches(plain, sorted(by_plain), n=most, cutoff=0.6)]

@@ -13,6 +13,7 @@ import nbformat
 from nbclient import NotebookClient
 
 HERE = Path(__file__).parent
+_WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def refresh(path: Path) -> None:
@@ -22,12 +23,18 @@ def refresh(path: Path) -> None:
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
-            # A progress bar leaves an empty output where it was.
-            cell.outputs = [out for out in cell.outputs if out.get("data") not in ({"text/plain": ""}, {})]
+            # A progress bar leaves an empty output where it was, a widget one that is of no use without its kernel.
+            cell.outputs = [out for out in cell.outputs if not _is_gone(out)]
             _join_streams(cell)
     notebook.metadata.pop("widgets", None)
     notebook.metadata["language_info"] = {"name": "python"}
     nbformat.write(notebook, path)
+
+
+def _is_gone(out: nbformat.NotebookNode) -> bool:
+    """Whether there is nothing left of an output for a reader without a kernel: its card stands beside a widget."""
+    data = out.get("data")
+    return data is not None and (data == {"text/plain": ""} or not set(data) - {_WIDGET})
 
 
 def _join_streams(cell: nbformat.NotebookNode) -> None:

@@ -6,15 +6,16 @@ Knows nothing about notebooks: the HTML uses only what survives their sanitizers
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 from axon_nb.display import style
 from axon_nb.display.diagram import image_html, outlined_svg
 from axon_nb.display.fold import Outline, outline
 from axon_nb.display.html import clean_lines, escape, escape_lines
-from axon_nb.display.lines import DEFAULT, Column
-from axon_nb.display.table import facts_html, outlined_html, table_text
+from axon_nb.display.lines import DEFAULT, Column, Line, lines
+from axon_nb.display.table import facts_html, lines_html, lines_text
 from axon_nb.display.words import failure, signature, title
-from axon_nb.errors import Fix
+from axon_nb.errors import AxonError, Fix
 from axon_nb.rows import Report
 
 _LINES_IN_VIEW = 30
@@ -35,6 +36,21 @@ class Look:
 USUAL = Look()
 
 
+@dataclass(frozen=True)
+class _Page:
+    """What the text and the HTML of a card are both written from."""
+
+    report: Report
+    look: Look
+    outline: Outline
+    lines: list[Line]
+
+    @classmethod
+    def of(cls, report: Report, look: Look) -> Self:
+        outlined = outline(report, unfold=look.unfold)
+        return cls(report, look, outlined, lines(report, outlined, look.columns))
+
+
 def card_text(report: Report, look: Look = USUAL) -> str:
     """Write a model's card as text: title, table, totals.
 
@@ -49,7 +65,11 @@ def card_text(report: Report, look: Look = USUAL) -> str:
         ───────────────────────────────────
         Parameters  0
     """
-    return f"{_headline(report)}\n\n{table_text(report, columns=look.columns, unfold=look.unfold)}"
+    return _text(_Page.of(report, look))
+
+
+def _text(page: _Page) -> str:
+    return f"{_headline(page.report)}\n\n{lines_text(page.report, page.lines, page.look.columns)}"
 
 
 def _headline(report: Report) -> str:
@@ -63,7 +83,18 @@ def card_html(report: Report, look: Look = USUAL) -> str:
         >>> card_html(Report("mnist", ())).startswith("<div ")
         True
     """
-    return _card(report, _fixes(report), look)
+    return _html(_Page.of(report, look), _fixes(report))
+
+
+def card(report: Report, look: Look = USUAL) -> dict[str, str]:
+    """Write a model's card in all the ways that notebooks ask for, by MIME type.
+
+    Example:
+        >>> sorted(card(Report("mnist", ())))
+        ['text/html', 'text/plain']
+    """
+    page = _Page.of(report, look)
+    return {"text/html": _html(page, _fixes(report)), "text/plain": _text(page)}
 
 
 def _fixes(report: Report) -> str:
@@ -87,8 +118,12 @@ def error_text(report: Report) -> str:
         <BLANKLINE>
         nothing fits
     """
-    message = clean_lines(report.error) if report.error else ""
-    known = card_text(report) if report.rows else _headline(report)
+    return _error_text(_Page.of(report, USUAL))
+
+
+def _error_text(page: _Page) -> str:
+    message = clean_lines(_said(page.report.error)) if page.report.error else ""
+    known = _text(page) if page.report.rows else _headline(page.report)
     return f"{known}\n\n{message}".rstrip()
 
 
@@ -99,33 +134,51 @@ def error_html(report: Report) -> str:
         >>> "nothing fits" in error_html(Report("m", (), ValueError("nothing fits")))
         True
     """
-    if report.error is None:
-        return _card(report, "", USUAL)
-    return _card(
-        report,
+    return _error_html(_Page.of(report, USUAL))
+
+
+def _error_html(page: _Page) -> str:
+    if page.report.error is None:
+        return _html(page, "")
+    message = (
         f'<pre style="margin:6px 0 10px;padding:8px 12px;border:none;border-left:3px solid {style.WRONG};'
-        f'background:{style.BAND};color:inherit;white-space:pre-wrap">{escape_lines(report.error)}</pre>\n',
-        USUAL,
+        f'background:{style.BAND};color:inherit;white-space:pre-wrap">{escape_lines(_said(page.report.error))}</pre>\n'
     )
+    return _html(page, message)
 
 
-def _card(report: Report, message: str, look: Look) -> str:
-    inside = ""
+def error_card(report: Report) -> dict[str, str]:
+    """Write the card of a model that cannot be built in all the ways that notebooks ask for, by MIME type.
+
+    Example:
+        >>> error_card(Report("m", (), ValueError("nothing fits")))["text/plain"].splitlines()[-1]
+        'nothing fits'
+    """
+    page = _Page.of(report, USUAL)
+    return {"text/html": _error_html(page), "text/plain": _error_text(page)}
+
+
+def _said(error: Exception) -> object:
+    """Give the text of an error, with the line that it is about where that is known."""
+    return error.shown if isinstance(error, AxonError) else error
+
+
+def _html(page: _Page, message: str) -> str:
+    report, inside = page.report, ""
     if report.rows:
-        outlined = outline(report, unfold=look.unfold)
-        svg = outlined_svg(report, outlined, merge=not look.unfold) if look.diagram else ""
-        picture = image_html(svg, report, outlined) if svg else ""
-        inside = f'<div style="{style.SIDES}">\n{_table(report, outlined, look)}{picture}\n</div>\n'
+        svg = outlined_svg(report, page.outline, merge=not page.look.unfold) if page.look.diagram else ""
+        picture = image_html(svg, report, page.outline) if svg else ""
+        inside = f'<div style="{style.SIDES}">\n{_table(page)}{picture}\n</div>\n'
     return f'<div style="margin:4px 0;color:inherit">\n{_title(report)}\n{message}{inside}</div>'
 
 
-def _table(report: Report, outlined: Outline, look: Look) -> str:
+def _table(page: _Page) -> str:
     """Put the totals under the table; a long table scrolls, they don't."""
-    tall = len(outlined.items) > _LINES_IN_VIEW
+    tall = len(page.outline.items) > _LINES_IN_VIEW
     limit = f";max-height:{style.TALLEST_PX}px" if tall else ""
-    lines = outlined_html(report, outlined, look.columns, most=None if look.unfold else _MOST_LINES)
-    table = f'<div style="overflow:auto{limit}">\n{lines}\n</div>'
-    return f'<div style="flex:0 1 auto;max-width:100%">\n{table}\n{facts_html(report, whole=tall)}\n</div>\n'
+    rows = lines_html(page.report, page.lines, page.look.columns, most=None if page.look.unfold else _MOST_LINES)
+    table = f'<div style="overflow:auto{limit}">\n{rows}\n</div>'
+    return f'<div style="flex:0 1 auto;max-width:100%">\n{table}\n{facts_html(page.report, whole=tall)}\n</div>\n'
 
 
 def _title(report: Report) -> str:

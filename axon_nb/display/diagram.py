@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import base64
 import logging
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Literal, get_args
 
 from axon_nb.display import dot, style
@@ -19,9 +21,9 @@ from axon_nb.display.fold import Entry, Group, Outline, outline
 from axon_nb.display.html import clean, elide, escape, text_width
 from axon_nb.display.layout import Engine, Layout, lay_out, stack
 from axon_nb.display.lines import group_name, group_note
-from axon_nb.display.svg import GREY, INK, Frame, Look, draw
-from axon_nb.display.words import count, duration, listed, local_name, says_op, shape_words, title
-from axon_nb.rows import Report
+from axon_nb.display.svg import GREY, INK, Frame, Look, arrow_piece, draw, node_piece
+from axon_nb.display.words import count, duration, listed, local_name, says_op, shape_words
+from axon_nb.rows import Report, Row
 
 Direction = Literal["TB", "LR"]
 
@@ -31,6 +33,7 @@ MOST_EDGES = 1000
 _NAME_WIDTH, _SHAPE_WIDTH = 28, 32
 _WIDTH = re.compile(r'width="(\d+)"')
 _USUAL_WIDTH, _SMALLEST = 720, 0.6
+_BOLD = 7.8  # points a character, in a font that is wider than Arial
 _LEFT_OUT = "left_out"
 _log = logging.getLogger(__name__)
 
@@ -105,8 +108,22 @@ Place = Callable[[Mapping[str, tuple[float, float]], Sequence[tuple[str, str]]],
 """Finds places for nodes of given widths and heights, and for the arrows between them."""
 
 
-def hooked_svg(report: Report, place: Place) -> str:
-    """Draw every layer of a model, each box with the key of its row in ``data-node``: for pages that answer clicks.
+@dataclass(frozen=True)
+class Pieces:
+    """A diagram in pieces, for a page that draws anew only what has changed. Each is SVG around its own (0, 0)."""
+
+    width: int
+    height: int
+    boxes: dict[str, str]
+    """By the name of a row."""
+    places: list[float]
+    """Where they stand: x and y of each."""
+    arrows: dict[str, tuple[str, str, str]]
+    """From one row to another: their names, and the arrow as it is drawn from the place of the first."""
+
+
+def diagram_pieces(report: Report, place: Place) -> Pieces:
+    r"""Draw every layer of a model, for a page that answers clicks.
 
     Args:
         report: the model's rows.
@@ -115,22 +132,45 @@ def hooked_svg(report: Report, place: Place) -> str:
     Example:
         >>> from axon_nb.display.layout import stack
         >>> from axon_nb.rows import Row
-        >>> row = Row(7, "image", "input", "input", (), (), (None, 784), "float32")
-        >>> svg = hooked_svg(Report("m", (row,)), lambda sizes, edges: stack({n: s[0] for n, s in sizes.items()}, 40, edges))
-        >>> 'data-node="7"' in svg
-        True
+        >>> rows = (Row(0, "x", "input", "input", (), (), (None, 4), "float32"),
+        ...         Row(1, "relu_0", "relu", "activation", (), (0,), (None, 4), "float32"))
+        >>> found = diagram_pieces(Report("m", rows), lambda sizes, edges: stack({n: s[0] for n, s in sizes.items()}, 40, edges))
+        >>> list(found.boxes), list(found.arrows), len(found.places)
+        (['x', 'relu_0'], ['x\nrelu_0'], 4)
     """  # noqa: E501
-    looks = {}
-    for row in report.rows:
-        look = _look(Box((Entry(0, row, row),)))
-        looks[_id(row.key)] = replace(look, lines=(elide(row.name, _NAME_WIDTH), *look.lines[1:]))
+    looks = {row.key: _own_look(_bare(row)) for row in report.rows}
+    names = {_id(row.key): row.name for row in report.rows}
     edges = dict.fromkeys((_id(parent), _id(row.key)) for row in report.rows for parent in row.parents)
-    layout = place({name: _size(look) for name, look in looks.items()}, list(edges))
-    return draw(layout, looks, {}, title(report), hooks=True)
+    layout = place({_id(key): _size(look) for key, look in looks.items()}, list(edges))
+    boxes = {box.id: box for box in layout.nodes}
+    arrows = {}
+    for (tail, head), arrow in zip(edges, layout.arrows, strict=True):
+        x, y = boxes[tail].x, boxes[tail].y
+        points = tuple((round(px - x, 1), round(py - y, 1)) for px, py in arrow.points)
+        tip = arrow.tip and (round(arrow.tip[0] - x, 1), round(arrow.tip[1] - y, 1))
+        arrows[f"{names[tail]}\n{names[head]}"] = (names[tail], names[head], arrow_piece(points, tip))
+    return Pieces(
+        math.ceil(layout.width), math.ceil(layout.height),
+        {row.name: node_piece(looks[row.key], *_size(looks[row.key])) for row in report.rows},
+        [number for row in report.rows for number in (boxes[_id(row.key)].x, boxes[_id(row.key)].y)],
+        arrows,
+    )  # fmt: skip
+
+
+def _bare(row: Row) -> Row:
+    """Leave out what a box does not show, so that rows that look alike are one to the cache."""
+    return replace(row, key=0, parents=row.parents and (0,), options=(), params=(), macs=None, source="")
+
+
+@lru_cache(maxsize=4096)
+def _own_look(row: Row) -> Look:
+    look = _look(Box((Entry(0, row, row),)))
+    return replace(look, lines=(elide(row.name, _NAME_WIDTH), *look.lines[1:]))
 
 
 def _size(look: Look) -> tuple[float, float]:
-    return 24 + 6.8 * max(map(text_width, look.lines)), 12 + 14 * len(look.lines) + 8 * look.ring
+    wide = max(6.8 * max(map(text_width, look.lines)), _BOLD * text_width(look.lines[0]))
+    return round(24 + wide, 1), 12 + 14 * len(look.lines) + 8 * look.ring
 
 
 @dataclass

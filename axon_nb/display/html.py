@@ -5,6 +5,7 @@ Knows nothing about models: it takes strings and gives strings.
 
 from __future__ import annotations
 
+import functools
 import html
 import unicodedata
 
@@ -95,9 +96,10 @@ def text_width(text: str) -> int:
     """
     if text.isascii():
         return len(text)
-    return sum(_char_width(char) for char in text)
+    return sum(map(_char_width, text))
 
 
+@functools.lru_cache(maxsize=4096)
 def _char_width(char: str) -> int:
     if unicodedata.combining(char) or unicodedata.category(char) in {"Mn", "Me", "Cf"}:
         return 0

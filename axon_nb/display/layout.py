@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shutil
 import sysconfig
 from collections.abc import Mapping, Sequence
@@ -53,9 +54,8 @@ class Layout:
     arrows: tuple[Arrow, ...]
 
 
-@lru_cache(maxsize=64)
 def lay_out(source: str, engine: Engine = "graphviz-pure") -> Layout:
-    """Place the nodes of a DOT source.
+    """Place the nodes of a DOT source; one that differs from an earlier one in digits only is placed like that.
 
     ``graphviz-pure`` comes with pip and answers with the same numbers on every machine; ``dot`` is whatever Graphviz
     is installed, and answers by its own version and fonts.
@@ -67,6 +67,20 @@ def lay_out(source: str, engine: Engine = "graphviz-pure") -> Layout:
         >>> [box.id for box in lay_out("digraph { a -> b }").nodes]
         ['a', 'b']
     """
+    return _lay_out(_LABEL.sub(_same_digits, source), engine)
+
+
+_LABEL = re.compile(r'label="(?:[^"\\]|\\.)*"')
+_DIGIT = re.compile("[0-9]")
+
+
+def _same_digits(label: re.Match[str]) -> str:
+    """Write every digit as 0: all are equally wide, so that a label with other numbers takes the same place."""
+    return _DIGIT.sub("0", label[0])
+
+
+@lru_cache(maxsize=64)
+def _lay_out(source: str, engine: Engine) -> Layout:
     from graphviz.backend import execute  # only drawing needs it
 
     # run_check and not graphviz.pipe: pipe runs the program called "dot" and nothing else.

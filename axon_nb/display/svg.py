@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from axon_nb.display.html import escape, text_width
 from axon_nb.display.layout import Arrow, Box, Layout, Point
@@ -43,10 +44,8 @@ class Frame:
     dashed: bool = False
 
 
-def draw(
-    layout: Layout, looks: Mapping[str, Look], frames: Mapping[str, Frame], label: str, *, hooks: bool = False
-) -> str:
-    """Draw a placed diagram; with ``hooks``, each node says which it is, for pages that answer clicks.
+def draw(layout: Layout, looks: Mapping[str, Look], frames: Mapping[str, Frame], label: str) -> str:
+    """Draw a placed diagram.
 
     Example:
         >>> box = Box("n0", 30, 20, 60, 36)
@@ -64,12 +63,34 @@ def draw(
             *(_frame(box, frames[box.id]) for box in layout.clusters if box.id in frames),
             *(_arrow(arrow) for arrow in layout.arrows),
             *(_tag(box, frames[box.id]) for box in layout.clusters if box.id in frames),
-            *(_node(box, looks[box.id], hooked=hooks) for box in layout.nodes if box.id in looks),
+            *(_node(box, looks[box.id]) for box in layout.nodes if box.id in looks),
             "</g>",
             "</svg>",
             "",
         ]
     )
+
+
+@lru_cache(maxsize=4096)
+def node_piece(look: Look, width: float, height: float) -> str:
+    """Draw a node alone, its middle at (0, 0): for a page that puts it in its place, and draws anew only what changed.
+
+    Example:
+        >>> node_piece(Look(("x",), "#dddddd"), 60, 36)[:28]
+        '<g><rect x="-30" y="-18" wid'
+    """
+    return _node(Box("", 0.0, 0.0, width, height), look)
+
+
+@lru_cache(maxsize=4096)
+def arrow_piece(points: tuple[Point, ...], tip: Point | None) -> str:
+    """Draw an arrow alone, its points counted from wherever the page puts it.
+
+    Example:
+        >>> arrow_piece(((0.0, 0.0), (0.0, 5.0), (0.0, 5.0), (0.0, 10.0)), None)[:32]
+        '<g><path d="M0,0 C0,5 0,5 0,10" '
+    """
+    return f"<g>{_arrow(Arrow(points, tip))}</g>"
 
 
 def _n(value: float) -> str:
@@ -101,7 +122,7 @@ def _tag(box: Box, frame: Frame) -> str:
     return f"{ground}<text {place}>{escape(frame.label)}</text>"
 
 
-def _node(box: Box, look: Look, *, hooked: bool) -> str:
+def _node(box: Box, look: Look) -> str:
     radius = box.height / 2 if look.pill else 5
     dash = _DASHED if look.dashed else ""
     ring = ""
@@ -117,8 +138,7 @@ def _node(box: Box, look: Look, *, hooked: bool) -> str:
         for index, line in enumerate(look.lines)
     )
     title = f"<title>{escape(look.full)}</title>" if look.full else ""
-    hook = f' data-node="{escape(box.id.removeprefix("n"))}"' if hooked else ""
-    return f"<g{hook}>{title}{ring}{rect}{texts}</g>"
+    return f"<g>{title}{ring}{rect}{texts}</g>"
 
 
 def _weight(index: int) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from axon_nb.display import style
-from axon_nb.display.fold import Outline, outline
+from axon_nb.display.fold import outline
 from axon_nb.display.html import elide, escape, pad, text_width
 from axon_nb.display.lines import DEFAULT, HEADINGS, NUMBERS, Column, Line, lines, shortened, used
 from axon_nb.display.words import count, totals_words
@@ -42,17 +42,16 @@ def table_text(report: Report, *, columns: Sequence[Column] = DEFAULT, unfold: b
         ───────────────────────────────────
         Parameters  0
     """
-    return outlined_text(report, outline(report, unfold=unfold), columns)
+    return lines_text(report, lines(report, outline(report, unfold=unfold), columns), columns)
 
 
-def outlined_text(report: Report, outlined: Outline, columns: Sequence[Column] = DEFAULT) -> str:
-    """Write the table of a model whose outline is known.
+def lines_text(report: Report, written: list[Line], columns: Sequence[Column] = DEFAULT) -> str:
+    """Write the table of a model whose lines are known.
 
     Example:
-        >>> outlined_text(Report("m", ()), outline(Report("m", ())), ["layer"]).splitlines()[0]
+        >>> lines_text(Report("m", ()), [], ["layer"]).splitlines()[0]
         'Layer'
     """
-    written = lines(report, outlined, columns)
     shown = used(columns, written)
     heads = [HEADINGS[column] for column in shown]
     grid = _fitted(heads, [[_text_cell(line, column) for column in shown] for line in written], shown)
@@ -130,19 +129,20 @@ def table_html(report: Report, *, columns: Sequence[Column] = DEFAULT, unfold: b
         >>> table_html(Report("m", ()))[:7]
         '<table '
     """
-    return f"{outlined_html(report, outline(report, unfold=unfold), columns)}\n{facts_html(report)}"
+    written = lines(report, outline(report, unfold=unfold), columns)
+    return f"{lines_html(report, written, columns)}\n{facts_html(report)}"
 
 
-def outlined_html(
-    report: Report, outlined: Outline, columns: Sequence[Column] = DEFAULT, most: int | None = None
+def lines_html(
+    report: Report, written: list[Line], columns: Sequence[Column] = DEFAULT, most: int | None = None
 ) -> str:
-    """Write the table of a model whose outline is known, as HTML; of more than ``most`` lines, the first and last.
+    """Write the table of a model whose lines are known, as HTML; of more than ``most`` lines, the first and last.
 
     Example:
-        >>> outlined_html(Report("m", ()), outline(Report("m", ())))[:7]
+        >>> lines_html(Report("m", ()), [])[:7]
         '<table '
     """
-    written = shortened(lines(report, outlined, columns), most)
+    written = shortened(written, most)
     shown = used(columns, written)
     heads = "".join(_html_head(column, first=not place) for place, column in enumerate(shown))
     rows = "\n".join(

@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from axon_nb.display.card import card_html, card_text, error_html, error_text
+from axon_nb.display.card import card as model_card
+from axon_nb.display.card import error_card
 from axon_nb.display.diagram import diagram_svg, dot_source, image_html
 from axon_nb.display.table import table_html, table_text
 from axon_nb.graph import Model, verb
@@ -50,8 +51,12 @@ class Diagram(View):
 def card(shown: Report) -> View:
     """Make the card of a report; of a model that does not fit, with the reason."""
     if shown.error is not None:
-        return View(error_text(shown), error_html(shown))
-    return View(card_text(shown), card_html(shown))
+        return _view(error_card(shown))
+    return _view(model_card(shown))
+
+
+def _view(data: dict[str, str]) -> View:
+    return View(data["text/plain"], data["text/html"])
 
 
 @verb

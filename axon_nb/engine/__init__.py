@@ -8,6 +8,7 @@ Importing it sets the CPU compiler, its cache and workers, and the default devic
 from axon_nb.engine import devices as _devices
 from axon_nb.engine import llvm as _llvm
 from axon_nb.engine import lock as _lock
+from axon_nb.engine import sizes as _sizes
 from axon_nb.engine import workers as _workers
 from axon_nb.engine.capture import copied
 from axon_nb.engine.devices import DeviceInfo, DeviceList, as_device, choose, default_device, devices, failed, ready
@@ -17,7 +18,7 @@ from axon_nb.engine.program import Program
 from axon_nb.engine.random import generator, uniform, words
 from axon_nb.engine.settings import SETTINGS, Settings
 from axon_nb.engine.steps import compiled_kernels
-from axon_nb.engine.transfer import download, from_bytes, overwrite, settle, to_bytes, upload
+from axon_nb.engine.transfer import Slots, download, from_bytes, overwrite, settle, to_bytes, upload
 
 __all__ = [
     "RUNTIME",
@@ -26,6 +27,7 @@ __all__ = [
     "DeviceList",
     "Program",
     "Settings",
+    "Slots",
     "as_device",
     "choose",
     "compiled_kernels",
@@ -48,6 +50,7 @@ __all__ = [
 ]
 
 _llvm.install()
+_sizes.install()
 _lock.share_cache()
 _workers.settle_workers()
 _devices.use_default()

@@ -17,7 +17,7 @@ import re
 import sys
 import threading
 import types
-from typing import Any
+from typing import Any, ClassVar
 
 from tinygrad import dtypes
 from tinygrad.device import Compiler, _Device
@@ -119,6 +119,14 @@ def _render_call(renamed: dict[UOp, str], call: UOp) -> str:
     )
 
 
+def _render_root(renamed: dict[UOp, str], root: UOp) -> str:
+    kind = ldt(root.dtype)
+    return f"  {renamed[root]} = call {kind} @llvm.sqrt.{_SUFFIX[kind]}({kind} {renamed[root.src[0]]})"
+
+
+_SUFFIX = {"half": "f16", "float": "f32", "double": "f64"}
+
+
 def _argument_type(argument: UOp) -> str:
     in_memory = argument.addrspace in (AddrSpace.GLOBAL, AddrSpace.REG, AddrSpace.LOCAL)
     if in_memory and argument.op in (Ops.INDEX, Ops.BUFFER, Ops.PARAM, Ops.AFTER):
@@ -133,7 +141,10 @@ class ClangRenderer(CPULLVMRenderer):
     """
 
     _calls = (UPat(Ops.CALL, src=(UPat(),), allow_any_len=True, name="call"), lambda ctx, call: _render_call(ctx, call))
-    string_rewrite = PatternMatcher([_calls]) + base_rewrite
+    # Without it tinygrad computes a power of 1/2 by logarithms: a hundred instructions a number, and less exact.
+    _roots = (UPat(Ops.SQRT, name="root"), lambda ctx, root: _render_root(ctx, root))
+    string_rewrite = PatternMatcher([_calls, _roots]) + base_rewrite
+    code_for_op: ClassVar[dict[Ops, Any]] = {**CPULLVMRenderer.code_for_op, Ops.SQRT: lambda: None}
 
     def __init__(self, target: Target) -> None:
         # Past CPULLVMRenderer.__init__, which loads the libLLVM of the system.

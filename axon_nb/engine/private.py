@@ -183,6 +183,8 @@ TABLE = (
     # timing kernels
     Private("tinygrad.engine.realize.ExecContext", "runs one kernel and waits", ("var_vals", "update_stats", "wait")),
     Private("tinygrad.engine.realize.pm_exec", "runs one kernel"),
+    # sizes that are plain numbers (engine/sizes.py)
+    Private("tinygrad.uop.ops.UOp.simplify", "replaced by ours"),
     # functions of one's own in ONNX (interop/uops.py)
     Private("tinygrad.uop.ops.UOp.shape", "the sizes"),
     Private("tinygrad.uop.ops.Ops.AND", "an operation"),

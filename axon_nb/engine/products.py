@@ -118,13 +118,17 @@ def _product(
     shape: tuple[int, ...], kept: tuple[int, ...], left: _Factor, right: _Factor, kinds: dict[str, list[int]]
 ) -> UOp | None:  # fmt: skip
     size = {kind: math.prod(shape[axis] for axis in axes) for kind, axes in kinds.items()}
-    if size["rows"] < size["columns"] and size["rows"] < 8:  # a narrow result stands better upright
-        left, right = right, left
-        kinds = {**kinds, "rows": kinds["columns"], "columns": kinds["rows"]}
-        size["rows"], size["columns"] = size["columns"], size["rows"]
     work = math.prod(size.values())
     if work < FEWEST or size["rows"] < 4 or size["columns"] < 4 or size["depth"] < 4:
         return None
+    wanted = [axis for axis in kept if shape[axis] != 1]
+    # Not for a gradient of weights, which sums over the first axis: tinygrad turns that afterwards.
+    lies = wanted == [*kinds["batch"], *kinds["columns"], *kinds["rows"]] and min(kinds["depth"]) > wanted[0]
+    if (size["rows"] < size["columns"] and size["rows"] < 8) or (lies and size["columns"] >= 8):
+        # a narrow result stands better upright, any other as it is wanted: what reads it goes along its rows
+        left, right = right, left
+        kinds = {**kinds, "rows": kinds["columns"], "columns": kinds["rows"]}
+        size["rows"], size["columns"] = size["columns"], size["rows"]
     a, a_turned = _matrix(left, kinds["batch"], kinds["rows"], kinds["depth"])
     b, b_turned = _matrix(right, kinds["batch"], kinds["depth"], kinds["columns"])
     parts = max(1, min(NUM_CPU_THREADS.value, work // PER_PART))
@@ -133,7 +137,6 @@ def _product(
     c = c.after(_program(made).call(c, a, b))
     axes = [*kinds["batch"], *kinds["rows"], *kinds["columns"]]
     c = c.reshape(tuple(shape[axis] for axis in axes))
-    wanted = [axis for axis in kept if shape[axis] != 1]
     return c.permute(tuple(axes.index(axis) for axis in wanted)).reshape(tuple(shape[axis] for axis in kept))
 
 

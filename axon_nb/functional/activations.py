@@ -62,6 +62,8 @@ def linear(x: Tensor) -> Tensor:
     Shapes:
         any -> the same
 
+    Source: https://hexdocs.pm/axon/Axon.Activations.html#linear/1
+
     Example:
         >>> linear(Tensor([-1.0, 2.0])).tolist()
         [-1.0, 2.0]
@@ -228,6 +230,7 @@ def silu(x: Tensor) -> Tensor:
     return x * x.sigmoid()
 
 
+swish = silu
 activations.add("swish", silu)
 
 

@@ -6,7 +6,9 @@ Knows nothing about layers.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from tinygrad import Tensor, dtypes
 
@@ -14,8 +16,11 @@ from axon_nb.checks import expect
 from axon_nb.errors import ShapeError
 from axon_nb.functional.activations import activate
 from axon_nb.functional.dropout import dropout
+from axon_nb.functional.linear import dense
 
-__all__ = ["gated_dense", "multi_head_attention", "scaled_dot_product_attention"]
+__all__ = ["gated_dense", "multi_head_attention", "scaled_dot_product_attention", "swiglu"]
+
+_watching: ContextVar[list[Tensor] | None] = ContextVar("axon_nb attention that is watched", default=None)
 
 Draw = Callable[[tuple[int, ...]], Tensor]
 """Gives random numbers in [0, 1) of a shape."""
@@ -59,9 +64,31 @@ def scaled_dot_product_attention(
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     scores = (query * scale) @ key.transpose(-2, -1)
     weights = _weights(*_masked(scores.cast(_wide(query)), mask, causal=causal)).cast(value.dtype)
+    watching = _watching.get()
+    if watching is not None:
+        watching.append(weights)
     if rate and draw is not None:
         weights = dropout(weights, draw(weights.shape), rate=rate)
     return weights @ value
+
+
+@contextmanager
+def watched() -> Iterator[list[Tensor]]:
+    """List the weights of each attention that is computed inside, (..., queries, keys): for those who want to see them.
+
+    Example:
+        >>> x = Tensor([[1.0], [0.0]])
+        >>> with watched() as seen:
+        ...     _ = scaled_dot_product_attention(x * 0, x, x)
+        >>> seen[0].tolist()
+        [[0.5, 0.5], [0.5, 0.5]]
+    """
+    seen: list[Tensor] = []
+    token = _watching.set(seen)
+    try:
+        yield seen
+    finally:
+        _watching.reset(token)
 
 
 def _check(query: Tensor, key: Tensor, value: Tensor) -> None:
@@ -106,15 +133,15 @@ def _weights(scores: Tensor, seen: Tensor | None) -> Tensor:
 
 
 def multi_head_attention(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None, *, heads: int, causal: bool = False,
-    rate: float = 0.0, draw: Draw | None = None, turn: Callable[[Tensor], Tensor] | None = None,
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None, *, heads: int, kv_heads: int | None = None,
+    causal: bool = False, rate: float = 0.0, draw: Draw | None = None, turn: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:  # fmt: skip
     """Split features into heads, let each attend by itself, and join the results.
 
     Shapes:
-        query (batch, queries, heads * depth), key (batch, keys, heads * depth), value (batch, keys, heads * width),
-        mask (batch, keys), (batch, queries, keys) or (batch, heads, queries, keys), true where a query may see a key
-        -> (batch, queries, heads * width)
+        query (batch, queries, heads * depth), key (batch, keys, kv_heads * depth), value (batch, keys, kv_heads *
+        width), mask (batch, keys), (batch, queries, keys) or (batch, heads, queries, keys), true where a query may see
+        a key -> (batch, queries, heads * width)
 
     Args:
         query: what is looked for.
@@ -122,24 +149,32 @@ def multi_head_attention(
         value: what is taken from there.
         mask: as in :func:`scaled_dot_product_attention`.
         heads: parts of the features.
+        kv_heads: parts of the keys and values, each for heads / kv_heads heads of queries in a row; ``heads`` where it
+            is not given.
         causal: whether query i sees keys 0 to i only.
         rate: share of weights that are dropped.
         draw: gives the random numbers for that.
         turn: applied to each head's queries and keys: ``rotary_positions``.
 
     Raises:
-        ShapeError: heads do not divide the features, or shapes do not fit.
+        ShapeError: heads do not divide the features, kv_heads do not divide the heads, or shapes do not fit.
 
-    Source: Vaswani and others 2017, https://arxiv.org/abs/1706.03762
+    Source: Vaswani and others 2017, https://arxiv.org/abs/1706.03762; Ainslie and others 2023 (kv_heads),
+        https://arxiv.org/abs/2305.13245
 
     Example:
         >>> x = Tensor.ones(2, 5, 8)
         >>> multi_head_attention(x, x, x, heads=4).shape
         (2, 5, 8)
     """
-    query, key, value = (_split(one, heads) for one in (query, key, value))
+    kv_heads = heads if kv_heads is None else kv_heads
+    if heads % kv_heads:
+        problem = f"{kv_heads} heads of keys and values do not divide {heads} heads of queries"
+        raise ShapeError(problem)
+    query, key, value = (_split(one, n) for one, n in ((query, heads), (key, kv_heads), (value, kv_heads)))
     if turn is not None:
         query, key = turn(query), turn(key)
+    key, value = (_repeated(one, heads // kv_heads) for one in (key, value))
     spread = None if mask is None else _over_heads(mask, query.shape[-2], key.shape[-2])
     found = scaled_dot_product_attention(query, key, value, spread, causal=causal, rate=rate, draw=draw)
     return found.transpose(1, 2).flatten(2)
@@ -151,6 +186,11 @@ def _split(x: Tensor, heads: int) -> Tensor:
         problem = f"{heads} heads do not divide {x.shape[-1]} features"
         raise ShapeError(problem)
     return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+def _repeated(x: Tensor, times: int) -> Tensor:
+    """Repeat each head for as many heads of queries as share it."""
+    return x if times == 1 else x.repeat_interleave(times, 1)
 
 
 def _over_heads(mask: Tensor, queries: int, keys: int) -> Tensor:
@@ -184,3 +224,26 @@ def gated_dense(
     product, gate = x @ kernel, x @ gate_kernel
     product = product if bias is None else product + bias
     return product * activate(gate if gate_bias is None else gate + gate_bias, activation)
+
+
+def swiglu(
+    x: Tensor, kernel: Tensor, gate_kernel: Tensor, output_kernel: Tensor, bias: Tensor | None = None,
+    gate_bias: Tensor | None = None, output_bias: Tensor | None = None, *,
+    activation: str | Callable[..., Tensor] | None = "silu",
+) -> Tensor:  # fmt: skip
+    """Multiply two products, one of which went through an activation, and take a product back from there.
+
+    Shapes:
+        x (batch, ..., in), kernel and gate_kernel (in, hidden), output_kernel (hidden, units), biases of their last
+        axes -> (batch, ..., units)
+
+    Source: Shazeer 2020, https://arxiv.org/abs/2002.05202
+
+    Example:
+        >>> one = Tensor([[1.0]])
+        >>> swiglu(one, one * 3, one, one * 2, activation="relu").tolist()
+        [[6.0]]
+    """
+    return dense(
+        gated_dense(x, kernel, gate_kernel, bias, gate_bias, activation=activation), output_kernel, output_bias
+    )

@@ -10,6 +10,7 @@ from tinygrad import Tensor
 from axon_nb.checks import expect
 from axon_nb.errors import ShapeError
 from axon_nb.functional.axes import along
+from axon_nb.functional.window import apart
 
 
 def dense(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -32,7 +33,8 @@ def dense(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
         problem = f"the last axis is {x.shape[-1]} and the kernel takes {kernel.shape[0]}"
         raise ShapeError(problem)
     out = x.matmul(kernel)
-    return out if bias is None else out + bias
+    # The gradient goes three ways: to the kernel, the bias and x. Not apart, an activation's would be computed thrice.
+    return apart(out if bias is None else out + bias)
 
 
 def bilinear(x1: Tensor, x2: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:

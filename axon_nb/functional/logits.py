@@ -7,6 +7,7 @@ The memory is of the graph, not of values: it ends when the probabilities are co
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 from weakref import WeakKeyDictionary
 
@@ -32,20 +33,43 @@ def remember_logits(probabilities: Tensor, logits: Tensor, kind: Kind, axis: int
 
 
 def logits_of(probabilities: Tensor, kind: Kind, axis: int = -1) -> Tensor | None:
-    """Find what went into the softmax or sigmoid whose result this is, also where that was cast; ``None`` if unknown.
+    """Find what went into the softmax or sigmoid whose result this is; ``None`` if unknown.
 
-    A softmax is one along that axis. Of a sigmoid the result may have another shape since: each number is still from
-    one number.
+    The result may have been cast, or have another shape or order since: the logits come in the same one. A softmax is
+    one along that axis, wherever the axis stood when it was taken.
 
     Example:
         >>> logits_of(Tensor([0.3, 0.7]), "softmax") is None
         True
     """
-    uop = probabilities.uop
-    passed = {Ops.CAST, Ops.RESHAPE} if kind == "sigmoid" else {Ops.CAST}
-    while uop not in _origins and uop.op in passed:
+    uop, moves = probabilities.uop, list[UOp]()
+    while uop not in _origins and uop.op in _MOVES:
+        moves.append(uop)
         uop = uop.src[0]
     found = _origins.get(uop)
-    if found is None or found[0] != kind or (kind == "softmax" and found[1] != axis % max(probabilities.ndim, 1)):
+    if found is None or found[0] != kind:
         return None
-    return Tensor(found[2]).reshape(probabilities.shape).cast(probabilities.dtype)
+    _, at, logits = found
+    place: int | None = at
+    for move in reversed(moves):
+        place = None if place is None else _moved(move, place)
+        logits = move.replace(src=(logits, *move.src[1:]))
+    if kind == "softmax" and place != axis % max(probabilities.ndim, 1):
+        return None
+    return Tensor(logits).cast(probabilities.dtype)
+
+
+_MOVES = (Ops.CAST, Ops.RESHAPE, Ops.PERMUTE, Ops.SHRINK, Ops.FLIP, Ops.CONTIGUOUS)
+"""What leaves numbers as they are, or apart from each other: a number is still made of the same logits."""
+
+
+def _moved(move: UOp, axis: int) -> int | None:
+    """Tell where an axis stands after a move; ``None`` where it is not whole any more."""
+    old, new = move.src[0].shape, move.shape
+    if move.op is Ops.PERMUTE:
+        return tuple(move.arg).index(axis)
+    if move.op is Ops.RESHAPE:
+        before = math.prod(old[:axis])
+        places = [i for i, size in enumerate(new) if size == old[axis] and math.prod(new[:i]) == before]
+        return places[-1] if places else None
+    return axis if new[axis] == old[axis] else None

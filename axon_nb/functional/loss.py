@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import functools
 import inspect
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias, TypeVar, overload
 
 from tinygrad import Tensor, dtypes
 
-from axon_nb.errors import DataError, OptionError, unknown
+from axon_nb.errors import DataError, OptionError, brief, unknown, warn
 from axon_nb.functional.activations import log_sigmoid
 from axon_nb.functional.logits import Kind, logits_of
+from axon_nb.lazy import numpy as np
 from axon_nb.registry import Registry
 
 Loss = Callable[..., Tensor]
@@ -63,15 +63,20 @@ def loss(function: Any = None, *, labels: Labels = "numbers", by_sample: bool = 
 
 
 def configurable(function: F, tensors: int = 2) -> F:
-    """Let a function of tensors and options be called with options only: it is then itself with these options."""
+    """Let a function of tensors and options be called with options only: it is then itself with these options.
+
+    Arrays and lists of numbers become tensors, so that it can be tried on what ``model.predict`` gives.
+    """
     options = list(inspect.signature(function).parameters.values())[tensors:]
     names = [option.name for option in options]
     takes_all = any(option.kind is option.VAR_KEYWORD for option in options)
 
     @functools.wraps(function)
     def call(*args: Any, **given: Any) -> Any:
-        if args or not given.keys().isdisjoint({"y_true", "y_pred"}):
-            return function(*args, **given)
+        named = given.keys() & {"y_true", "y_pred"}
+        if args or named:
+            given |= {name: as_tensors(given[name]) for name in named}
+            return function(*map(as_tensors, args[:tensors]), *args[tensors:], **given)
         for name in given:
             if name not in names and not takes_all:
                 kind = f"{function.__name__} option"
@@ -79,6 +84,32 @@ def configurable(function: F, tensors: int = 2) -> F:
         return functools.partial(call, **given)
 
     return call  # type: ignore[return-value]
+
+
+def as_tensors(value: Any) -> Any:
+    """Make a tensor of an array, or of a list of numbers; of each part of a tuple. Tensors and ``None`` stay.
+
+    Raises:
+        DataError: these are not numbers.
+
+    Example:
+        >>> as_tensors(([[0.5, 0.5]], 1))[0].shape
+        (1, 2)
+    """
+    if value is None or isinstance(value, Tensor):
+        return value
+    if isinstance(value, tuple):
+        return tuple(map(as_tensors, value))
+    if isinstance(value, list) and any(isinstance(part, Tensor) for part in value):
+        return [as_tensors(part) for part in value]
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        array = np.empty(0, object)  # rows of different lengths
+    if array.dtype.kind not in "fiub":
+        problem = "labels and outputs are tensors, or arrays of numbers"
+        raise DataError(problem, got=brief(value), fix="numpy.array(values, dtype='float32')")
+    return Tensor(array.astype(np.float32) if array.dtype == np.float64 else array)
 
 
 def reduce(each: Tensor, reduction: Reduction, weights: Tensor | None = None) -> Tensor:
@@ -247,7 +278,7 @@ def log_odds(y_pred: Tensor, *, from_logits: bool = False) -> tuple[Tensor, Tens
 def _logits(y_pred: Tensor, kind: Kind, *, from_logits: bool, axis: int = -1) -> Tensor | None:
     known = logits_of(y_pred, kind, axis)
     if from_logits and known is not None:
-        warnings.warn(f"from_logits=True, and the output went through a {kind} already", stacklevel=4)
+        warn(f"from_logits=True, and the output went through a {kind} already")
     return y_pred if from_logits else known
 
 

@@ -1,7 +1,8 @@
 """Owns losses: functions of what is true and what was predicted, the smaller the better.
 
-Know nothing about training. Each takes ``(y_true, y_pred)``, options, and a reduction over the samples; called with
-options only, it is itself with these options: ``fit(loss=losses.huber(delta=2.0))``. They stand in files by subject.
+Know nothing about training. Each takes ``(y_true, y_pred)``, tensors or arrays, options, and a reduction over the
+samples; called with options only, it is itself with these options: ``fit(loss=losses.huber(delta=2.0))``. They stand in
+files by subject.
 """
 
 from axon_nb.functional.amount_losses import (

@@ -16,7 +16,7 @@ from typing import Any, TypeVar, overload
 from tinygrad import Tensor
 
 from axon_nb.errors import DataError, TrainingError, brief
-from axon_nb.functional.loss import class_axis, configurable, losses, one_hot_like
+from axon_nb.functional.loss import as_tensors, class_axis, configurable, losses, one_hot_like
 from axon_nb.lazy import numpy as np
 from axon_nb.registry import Registry
 
@@ -57,8 +57,8 @@ class Metric:
     """Whether samples with a weight of 0 are left out."""
 
     def __call__(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """Work out the metric for one batch."""
-        result: Tensor = self.finish(self.measure(y_true, y_pred, None))
+        """Work out the metric for one batch: of tensors, or of arrays."""
+        result: Tensor = self.finish(self.measure(as_tensors(y_true), as_tensors(y_pred), None))
         return result
 
     def value(self, sums: np.ndarray) -> Any:

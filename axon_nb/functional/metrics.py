@@ -1,8 +1,9 @@
 """Owns metrics: numbers that tell a person how good predictions are.
 
-Know nothing about training. Each takes ``(y_true, y_pred)`` and gives one number for all samples; in training it is
-pooled over the epoch, not averaged over batches. Called with options only, a metric is itself with these options:
-``fit(metrics=[metrics.top_k_categorical_accuracy(k=3)])``. They stand in files by subject.
+Know nothing about training. Each takes ``(y_true, y_pred)``, tensors or arrays, and gives one number for all samples
+(``.item()`` reads it); in training it is pooled over the epoch, not averaged over batches. Called with options only, a
+metric is itself with these options: ``fit(metrics=[metrics.top_k_categorical_accuracy(k=3)])``. They stand in files by
+subject.
 """
 
 from axon_nb.functional.class_metrics import accuracy, confusion_matrix, top_k_categorical_accuracy

@@ -12,14 +12,21 @@ from axon_nb.errors import AxonError
 from axon_nb.graph import Model, Node, leaves
 from axon_nb.interop import shape_code
 from axon_nb.interop.node import find
+from axon_nb.interop.operators import BEFOREHAND
 from axon_nb.interop.optional import InteropError, need
-from axon_nb.interop.read import array_of, label
+from axon_nb.interop.read import array_of, label, reads_of
 from axon_nb.layer import Op, registry
 from axon_nb.lazy import numpy as np
 from axon_nb.trace import Spec, trace_layer
 
 SIZES = ((6, 4, 10), (12, 8, 16), (24, 32, 20), (48, 36, 40), (64, 96, 56))
 """Sizes that are tried for those that are not known: what a layer gives for them tells its result's shape."""
+
+
+_PLAIN: frozenset[str | None] = frozenset(
+    ["float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool"]
+)
+"""Kinds of numbers that NumPy has too."""
 
 
 @dataclass(eq=False)
@@ -149,6 +156,12 @@ class Builder:
     """Results that a layer before gives already: a sum that became the bias of a product."""
     before: dict[Tensor, Tensor] = field(default_factory=dict)
     inverse: dict[Any, Tensor] = field(default_factory=dict)
+    inlined: int = 0
+    """How many graphs were put in place, for names that are new."""
+    unrolled: int = 0
+    """How many nodes loops were unrolled to."""
+    inline: Mapping[str, Callable[[At], Any]] = field(default_factory=dict)
+    """Operators that are done away with."""
     _ends: set[str] = field(default_factory=set)
     _names: set[str] = field(default_factory=set)
     _shared: dict[Any, Op] = field(default_factory=dict)
@@ -157,9 +170,9 @@ class Builder:
     def count_readers(self, graph: Any) -> None:
         """Note who reads what."""
         for node in graph.node:
-            for name in node.input:
+            for name in reads_of(node):
                 self.readers.setdefault(name, []).append(node)
-        self._ends = {one.name for one in graph.output}
+        self._ends |= {one.name for one in graph.output}
 
     def only_reader(self, name: str) -> Any:
         """Return the node that reads a result, where there is one alone and the result is no output."""
@@ -195,6 +208,9 @@ class Builder:
         there = [one for one in at.inputs if one is not None]
         if at.op in shape_code.KNOWN and all(isinstance(one, np.ndarray) for one in there) and "g" not in at.about:
             return shape_code.evaluate(node, at.inputs, self.version)
+        like = at.x(1) if at.op == "CastLike" else None
+        if like is not None and at.known(0) is not None and like.dtype in _PLAIN:
+            return at.known(0).astype(like.dtype)
         if at.op in ("Shape", "Size") and isinstance(at.inputs[0], Tensor):
             source = at.inputs[0]
             if source.shape is not None and None not in source.shape:
@@ -203,6 +219,8 @@ class Builder:
         if at.op in shape_code.KNOWN and there and all(isinstance(one, np.ndarray | Asked) for one in there):
             return self._asked(at)
         at.inputs = [self._settled(one) if isinstance(one, Asked) else one for one in at.inputs]
+        if at.op in self.inline:
+            return self.inline[at.op](at)
         entry = TABLE.get(at.op)
         if entry is not None and self._is_plain(at):
             try:
@@ -392,8 +410,6 @@ class Builder:
         return self.apply(at, kind, xs, weights, states, (), {**options, "inputs": tuple(given)})
 
     def _given(self, at: At, place: int, one: Any, xs: list[Tensor], weights: dict[str, Any], states: list[str]) -> Any:
-        from tinygrad.nn.onnx import required_input_python_consts
-
         if one is None:
             return ()
         if isinstance(one, Asked):
@@ -402,7 +418,7 @@ class Builder:
             xs += one.sources.values()
             return ("shapes", self.program(one, renamed))
         if isinstance(one, np.ndarray):
-            consts = place in required_input_python_consts.get(at.op, ()) or (at.op == "Gather" and place == 1)
+            consts = place in BEFOREHAND.get(at.op, ()) or (at.op == "Gather" and place == 1)
             if consts or one.size <= 1 or (at.op == "Scan" and "float" not in str(one.dtype)):
                 if one.size > shape_code.MOST:
                     problem = f"input {place} has {one.size:,} numbers where a few are expected"

@@ -10,7 +10,7 @@ from collections import Counter
 from typing import Any
 
 from axon_nb.graph import Model, Node, leaves
-from axon_nb.interop.code_out import _free
+from axon_nb.interop.code_out import free
 from axon_nb.interop.optional import InteropError
 from axon_nb.serialize.code import targets
 
@@ -107,12 +107,12 @@ def elixir_code(model: Model, name: str | None) -> str:
     for node in model.nodes:
         text[node] = _expression(model, node, text)
         if uses[node] > 1:
-            variable = _free(model.names[node].lower(), taken)
+            variable = free(model.names[node].lower(), taken)
             lines.append(f"{variable} =\n  {_indent(text[node])}\n")
             text[node] = variable
     ends = [text[node] for node in leaves(model.outputs)]
     result = ends[0] if len(ends) == 1 else "Axon.container({" + ", ".join(ends) + "})"
-    variable = _free((name or model.name or "model").lower(), taken)
+    variable = free((name or model.name or "model").lower(), taken)
     return "\n".join([*lines, f"{variable} =\n  {_indent(result)}"]) + "\n"
 
 

@@ -1,6 +1,6 @@
 """Owns code for other frameworks: a model as a person would write it there, and its weights under the names there.
 
-What each layer is in a framework stands in the tables of ``code_torch``, ``code_tinygrad`` and ``code_keras``.
+What each layer is in a framework stands in the tables of ``code_torch`` (PyTorch and tinygrad) and ``code_keras``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from axon_nb.lazy import numpy as np
 from axon_nb.params import Params
 from axon_nb.trace import Trace, path_of, trace
 
-Change = Callable[[Any], Any]
+Change = Callable[..., Any]
 
 
 @dataclass
@@ -30,8 +30,12 @@ class Piece:
     call: str
     """The call: ``{self}`` is the object, ``{0}``, ``{1}`` ... the inputs."""
     make: str | None = None
-    weights: dict[str, tuple[str, Change | None]] = field(default_factory=dict)
-    """The name there: our parameter, and how it is changed."""
+    weights: dict[str, tuple[str | tuple[str, ...], Change | None]] = field(default_factory=dict)
+    """The name there: our parameter, or several, and how they are changed."""
+    activated: bool = False
+    """Whether its activation is in it already."""
+    then: list[str] = field(default_factory=list)
+    """Calls that follow, each on a line of its own."""
 
 
 @dataclass
@@ -75,13 +79,38 @@ class At:
         return window.pads(self["padding"], known, *per)
 
 
-Table = Mapping[str, Callable[[At], Piece]]
+@dataclass(frozen=True)
+class Framework:
+    """What a framework is, for writing code: its layers and activations, and how it names weights."""
+
+    table: Mapping[str, Callable[[At], Piece]]
+    activations: Mapping[str, str]
+    owner: str = "self."
+    """What stands before the name of a layer's object."""
+    between: str = "."
+    """What stands between the names of a layer and of a weight."""
+    inline: bool = False
+    """Whether layers are made where they are called, with their name as an argument."""
 
 
 def apply(at: At, expression: str, function: Any, table: Mapping[str, str]) -> str:
     """Put an activation around an expression."""
     if function is None or function == "linear":
         return expression
+    name, given, changed = known(at, function, table)
+    lost = [key for key in changed if f"{{{key}}}" not in table[name]]
+    if lost:
+        problem = f"{name} with another {' and '.join(lost)} has no code in this framework"
+        raise at.refuse(problem)
+    return table[name].format(expression, **given)
+
+
+def known(at: At, function: Any, table: Mapping[str, str]) -> tuple[str, dict[str, Any], list[str]]:
+    """Return an activation's name, its options, and which of them are not as they are by default.
+
+    Raises:
+        InteropError: the table has none of that name.
+    """
     declaration = getattr(function, "declaration", None)
     name = function if isinstance(function, str) else declaration.name if declaration is not None else ""
     if name not in table:
@@ -91,11 +120,7 @@ def apply(at: At, expression: str, function: Any, table: Mapping[str, str]) -> s
 
     defaults = {o.name: o.default for o in registry[name].declaration.options}  # type: ignore[attr-defined]
     given = {**defaults, **getattr(function, "options", {})}
-    lost = [key for key, value in given.items() if value != defaults[key] and f"{{{key}}}" not in table[name]]
-    if lost:
-        problem = f"{name} with another {' and '.join(lost)} has no code in this framework"
-        raise at.refuse(problem)
-    return table[name].format(expression, **given)
+    return name, given, [key for key, value in given.items() if value != defaults[key]]
 
 
 @dataclass
@@ -104,13 +129,19 @@ class Written:
 
     makes: dict[str, str]
     calls: list[str]
-    inputs: list[str]
+    inputs: dict[str, Node]
     result: str
-    weights: dict[str, tuple[tuple[str, ...], Change | None]]
+    weights: dict[str, tuple[tuple[tuple[str, ...], ...], Change | None]]
+    traced: Trace
+    taken: set[str]
+    """All names that are used."""
 
 
-def write(model: Model, table: Table, activations: Mapping[str, str], prefix: str = "self.") -> Written:
-    """Write a model with a table.
+_RESERVED = ("x", "self", "nn", "F", "torch", "keras", "layers", "ops", "Tensor")
+
+
+def write(model: Model, framework: Framework) -> Written:
+    """Write a model for a framework.
 
     Raises:
         InteropError: a layer has no code in this framework; names it.
@@ -118,60 +149,82 @@ def write(model: Model, table: Table, activations: Mapping[str, str], prefix: st
     traced: Trace = trace(model).check_known()
     uses = Counter(parent for node in model.nodes for parent in node.parents)
     uses.update(leaves(model.outputs))
+    shared = Counter(node.layer for node in model.nodes)
     order = list(model.nodes)
     values: dict[Node, str] = {}
-    taken: set[str] = {"x", "self", "nn", "F", "torch", "keras", "Tensor"}
-    made = Written({}, [], [], "", {})
-    names: dict[Any, str] = {}
+    made = Written({}, [], {}, "", {}, traced, set(_RESERVED))
+    objects: dict[Any, str] = {}
     for place, node in enumerate(order):
         if node in model.inputs:
-            values[node] = _free(model.names[node], taken)
-            made.inputs.append(values[node])
-            continue
-        given = [values[parent] for parent in node.parents]
-        if node.is_input or node.is_pick:
-            values[node] = f"{given[0]}[{node.options['index']}]" if node.is_pick else given[0]
-            continue
-        shapes = [traced.nodes[parent].shape for parent in node.parents]
-        at = At(node, model.names[node], shapes, traced.nodes[node].shape)
-        piece = _piece(at, node, table, activations)
-        if piece.make is not None and node.layer not in names:
-            names[node.layer] = own = _free(model.names[node], taken)
-            made.makes[own] = piece.make
-            path = path_of(model, node)
-            made.weights |= {
-                f"{own}.{there}": ((*path, ours), change) for there, (ours, change) in piece.weights.items()
-            }
-        expression = piece.call.format(*given, self=prefix + names.get(node.layer, ""))
-        if expression in given:
-            values[node] = expression
+            values[node] = free(model.names[node], made.taken)
+            made.inputs[values[node]] = node
             continue
         chained = uses[node] == 1 and place + 1 < len(order) and node in order[place + 1].parents
-        last = place + 1 == len(order)
-        values[node] = "x" if chained or last else _free(model.names[node] + "_out", taken)
+        target = "x" if chained or place + 1 == len(order) else None
+        given = [values[parent] for parent in node.parents]
+        then: list[str] = []
+        if node.is_input or node.is_pick:
+            expression = f"{given[0]}[{node.options['index']}]" if node.is_pick else given[0]
+        else:
+            shapes = [traced.nodes[parent].shape for parent in node.parents]
+            at = At(node, model.names[node], shapes, traced.nodes[node].shape)
+            piece = _piece(at, node, framework)
+            if piece.make is not None and node.layer not in objects:
+                once = framework.inline and shared[node.layer] == 1
+                objects[node.layer] = _object(made, piece, framework, path_of(model, node), at.name, once=once)
+            expression, then = piece.call.format(*given, self=objects.get(node.layer, "")), piece.then
+        is_plain = expression in given or node.is_pick
+        if is_plain and not then and (target or not re.match(r"x\b", expression)):
+            values[node] = expression
+            continue
+        values[node] = target or free(model.names[node] + "_out", made.taken)
         made.calls.append(f"{values[node]} = {expression}")
+        made.calls += [f"{values[node]} = {one.format(values[node])}" for one in then]
     made.result = ", ".join(values[node] for node in leaves(model.outputs))
     return made
 
 
-def _piece(at: At, node: Node, table: Table, activations: Mapping[str, str]) -> Piece:
-    if len(node.inputs) != len(node.parents):
+def _object(made: Written, piece: Piece, framework: Framework, path: tuple[str, ...], name: str, *, once: bool) -> str:
+    """Note what makes a layer's object and its weights; return what the object is called by."""
+    own = free(name, made.taken)
+    make = str(piece.make)
+    if framework.inline:
+        make = f'{make[:-1]}{"" if make.endswith("()") else ", "}name="{own}")'
+    for there, (ours, change) in piece.weights.items():
+        names = (ours,) if isinstance(ours, str) else ours
+        made.weights[f"{own}{framework.between}{there}"] = tuple((*path, one) for one in names), change
+    if once:
+        return make
+    made.makes[own] = make
+    return framework.owner + own
+
+
+def _piece(at: At, node: Node, framework: Framework) -> Piece:
+    table, activations = framework.table, framework.activations
+    if None in node.inputs:
         problem = "leaves out inputs, which code for other frameworks cannot"
         raise at.refuse(problem)
-    if node.op in activations:
+    if node.op in table:
+        piece = table[node.op](at)
+    elif node.op in activations:
         return Piece(apply(at, "{0}", node.layer, activations))
-    if node.op == "activation":
+    elif node.op == "activation":
         return Piece(apply(at, "{0}", node.options["function"], activations))
-    if node.op not in table:
+    else:
         problem = f"there is no code for {node.op} in this framework"
         raise at.refuse(problem)
-    piece = table[node.op](at)
-    if node.options.get("activation") is not None and node.op not in ("lstm", "gru", "rnn"):
-        piece.call = apply(at, piece.call, node.options["activation"], activations)
+    function = node.options.get("activation")
+    if function is None or piece.activated:
+        return piece
+    if framework.inline:
+        piece.then.append(apply(at, "{0}", function, activations))
+    else:
+        piece.call = apply(at, piece.call, function, activations)
     return piece
 
 
-def _free(name: str, taken: set[str]) -> str:
+def free(name: str, taken: set[str]) -> str:
+    """Make a variable's name that is not taken."""
     plain = re.sub(r"\W+", "_", name).strip("_") or "layer"
     plain = f"layer_{plain}" if plain[0].isdigit() or keyword.iskeyword(plain) else plain
     unique, count = plain, 1
@@ -193,9 +246,9 @@ def arrays(written: Written, params: Params) -> dict[str, Any]:
     """Return the weights under their names in the other framework, changed to be as they are there."""
     found = {}
     with RUNTIME:
-        for name, (path, change) in written.weights.items():
-            values = np.asarray(params.leaves[path].tensor.numpy())
-            found[name] = np.ascontiguousarray(values if change is None else change(values))
+        for name, (paths, change) in written.weights.items():
+            values = [np.asarray(params.leaves[path].tensor.numpy()) for path in paths]
+            found[name] = np.ascontiguousarray(values[0] if change is None else change(*values))
     return found
 
 

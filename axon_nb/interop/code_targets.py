@@ -6,21 +6,25 @@ from typing import Any
 
 from axon_nb.errors import unknown
 from axon_nb.graph import Model
-from axon_nb.interop.code_out import arrays, write
-from axon_nb.interop.code_torch import ACTIVATIONS, TINY, TINYGRAD, TORCH, tinygrad_code, torch_code
+from axon_nb.interop.code_keras import KERAS, keras_code
+from axon_nb.interop.code_out import Framework, arrays, write
+from axon_nb.interop.code_torch import TINYGRAD, TORCH, tinygrad_code, torch_code
 from axon_nb.params import Params
 from axon_nb.serialize.code import targets
 
-_TABLES: dict[str, Any] = {"torch": (TORCH, ACTIVATIONS), "tinygrad": (TINYGRAD, TINY)}
+_FRAMEWORKS: dict[str, Framework] = {"torch": TORCH, "tinygrad": TINYGRAD, "keras": KERAS}
 
 
 def weights_for(model: Model, params: Params, target: str) -> dict[str, Any]:
-    """Return the weights as the code of ``model.code(target=...)`` takes them: a state dict of NumPy arrays.
+    """Return the weights as the code of ``model.code(target=...)`` takes them: NumPy arrays by name.
+
+    PyTorch's and tinygrad's ``load_state_dict`` take them as tensors. In Keras they are named by their paths:
+    ``for one in model.weights: one.assign(weights[one.path])``.
 
     Args:
         model: the model.
         params: its weights.
-        target: ``"torch"`` or ``"tinygrad"``.
+        target: ``"torch"``, ``"tinygrad"`` or ``"keras"``.
 
     Raises:
         UnknownNameError: there is no such target.
@@ -32,11 +36,12 @@ def weights_for(model: Model, params: Params, target: str) -> dict[str, Any]:
         >>> {name: array.shape for name, array in weights_for(model, model.init(), "torch").items()}
         {'dense_0.weight': (2, 3), 'dense_0.bias': (2,)}
     """
-    if target not in _TABLES:
+    if target not in _FRAMEWORKS:
         msg = "target"
-        raise unknown(msg, target, _TABLES)
-    return arrays(write(model, *_TABLES[target]), params)
+        raise unknown(msg, target, _FRAMEWORKS)
+    return arrays(write(model, _FRAMEWORKS[target]), params)
 
 
 targets.add("torch", torch_code)
 targets.add("tinygrad", tinygrad_code)
+targets.add("keras", keras_code)

@@ -6,9 +6,11 @@ from typing import Any
 
 from axon_nb.functional import window
 from axon_nb.graph import Model
-from axon_nb.interop.code_out import At, Piece, Written, class_name, one, options, transposed, write
+from axon_nb.interop.code_out import At, Framework, Piece, Written, class_name, one, options, transposed, write
+from axon_nb.lazy import numpy as np
 
 ACTIVATIONS = {
+    "linear": "{0}",
     "relu": "F.relu({0})", "relu6": "F.relu6({0})", "tanh": "torch.tanh({0})", "sigmoid": "torch.sigmoid({0})",
     "softmax": "F.softmax({0}, dim={axis})", "log_softmax": "F.log_softmax({0}, dim={axis})", "gelu": "F.gelu({0})",
     "silu": "F.silu({0})", "swish": "F.silu({0})", "mish": "F.mish({0})", "softplus": "F.softplus({0})",
@@ -19,6 +21,7 @@ ACTIVATIONS = {
 }  # fmt: skip
 
 TINY = {
+    "linear": "{0}",
     "relu": "{0}.relu()", "relu6": "{0}.relu6()", "tanh": "{0}.tanh()", "sigmoid": "{0}.sigmoid()",
     "softmax": "{0}.softmax({axis})", "log_softmax": "{0}.log_softmax({axis})",
     "gelu": "{0}.gelu('none')",
@@ -145,7 +148,8 @@ def _recurrent(at: At) -> Piece:
         problem = "has a forget_bias and no bias"
         raise at.refuse(problem)
     make = f"nn.{kind.upper()}({at.within}, {units}, batch_first=True{options(bias=(at['use_bias'], True))})"
-    return Piece("{self}({0})[0]" + ("" if at["return_sequence"] else "[:, -1]"), make, weights)
+    call = "{self}({0})[0]" + ("" if at["return_sequence"] else "[:, -1]")
+    return Piece(call, make, weights, activated=True)
 
 
 def _pool(at: At, kind: str, *, tiny: bool) -> Piece:
@@ -205,10 +209,46 @@ def _concat(at: At, *, tiny: bool) -> Piece:
     return Piece(f"torch.cat([{', '.join(names)}], dim={at['axis']})")
 
 
+def _split(at: At) -> Piece:
+    sections = at["sections"]
+    call = f"chunk({sections}" if isinstance(sections, int) else f"split({list(sections)}"
+    return Piece(f"{{0}}.{call}, dim={at['axis']})")
+
+
+def _attention(at: At) -> Piece:
+    width = int(at.shapes[0][-1])
+    same = all(int(shape[-1]) == width for shape in at.shapes) and at["units"] in (None, width)
+    if not same or len(at.shapes) > 3 or at["rotary"] or (at["key_units"] or 0) * at["heads"] not in (0, width):
+        problem = "has a mask, turns or sizes of its own, for which there is no such layer in PyTorch"
+        raise at.refuse(problem)
+    make = f"nn.MultiheadAttention({width}, {at['heads']}, batch_first=True" + options(
+        dropout=(at["rate"], 0.0), bias=(at["use_bias"], True)
+    )
+    roles = ("query", "key", "value")
+    weights: dict[str, Any] = {
+        "in_proj_weight": (tuple(f"{role}_kernel" for role in roles), lambda *each: np.concatenate(each, -1).T),
+        "out_proj.weight": ("output_kernel", transposed),
+    }
+    if at["use_bias"]:
+        weights["in_proj_bias"] = tuple(f"{role}_bias" for role in roles), lambda *each: np.concatenate(each)
+        weights["out_proj.bias"] = ("output_bias", None)
+    given = {1: "{0}, {0}, {0}", 2: "{0}, {1}, {1}", 3: "{0}, {1}, {2}"}[len(at.shapes)]
+    if at["causal"]:
+        sizes = "{0}.shape[1], " + ("{1}" if len(at.shapes) > 1 else "{0}") + ".shape[1]"
+        given += ", attn_mask=torch.ones(" + sizes + ", dtype=torch.bool).triu(1)"
+    return Piece("{self}(" + given + ", need_weights=False)[0]", make + ")", weights)
+
+
+def _positions(at: At) -> Piece:
+    make = f"nn.Embedding({at['max_length']}, {at.shapes[0][-1]})"
+    return Piece("{0} + {self}(torch.arange({0}.shape[1]))", make, {"weight": ("kernel", None)})
+
+
 def _table(*, tiny: bool) -> dict[str, Any]:
     table = {
         "dense": dense, "embedding": embedding, "flatten": lambda at: Piece("{0}.flatten(1)"), "reshape": _reshape,
         "transpose": _order, "add": _join("+"), "subtract": _join("-"), "multiply": _join("*"),
+        "split": _split,
         "conv": lambda at: _conv(at, at["groups"], at["units"], tiny=tiny),
         "depthwise_conv": lambda at: _conv(at, at.within, at.within * at["multiplier"], tiny=tiny),
         "conv_transpose": lambda at: _transposed(at, tiny=tiny), "batch_norm": lambda at: _batch_norm(at, tiny=tiny),
@@ -221,10 +261,12 @@ def _table(*, tiny: bool) -> dict[str, Any]:
             f"{{0}}.dropout({at['rate']})" if tiny else f"F.dropout({{0}}, {at['rate']}, self.training)"
         ),
     }  # fmt: skip
-    return table if tiny else {**table, "lstm": _recurrent, "gru": _recurrent, "rnn": _recurrent}
+    ours = {"lstm": _recurrent, "gru": _recurrent, "rnn": _recurrent, "multi_head_attention": _attention}
+    return table if tiny else {**table, **ours, "learned_positions": _positions}
 
 
-TORCH, TINYGRAD = _table(tiny=False), _table(tiny=True)
+TORCH = Framework(_table(tiny=False), ACTIVATIONS)
+TINYGRAD = Framework(_table(tiny=True), TINY)
 
 
 def _class(made: Written, name: str, *, tiny: bool) -> str:
@@ -262,9 +304,9 @@ def _class(made: Written, name: str, *, tiny: bool) -> str:
 
 def torch_code(model: Model, name: str | None) -> str:
     """Write a PyTorch module."""
-    return _class(write(model, TORCH, ACTIVATIONS), class_name(model, name), tiny=False)
+    return _class(write(model, TORCH), class_name(model, name), tiny=False)
 
 
 def tinygrad_code(model: Model, name: str | None) -> str:
     """Write a tinygrad class."""
-    return _class(write(model, TINYGRAD, TINY), class_name(model, name), tiny=True)
+    return _class(write(model, TINYGRAD), class_name(model, name), tiny=True)

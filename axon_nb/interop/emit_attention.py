@@ -56,27 +56,39 @@ def _scaled(at: At, *xs: Value | None) -> str:
 def _multi_head(at: At, *xs: Value | None) -> str:
     query, key, value, mask = _roles(at, xs)
     heads = at["heads"]
+    shared = heads if at["kv_heads"] is None else at["kv_heads"]
     depth = at.params["query_kernel"].shape[1] // heads
     projected = [
         product(at, one, 3, f"{role}_kernel", f"{role}_bias")
         for role, one in (("query", query), ("key", key), ("value", value))
     ]
-    if mask is None and not at["rotary"]:
+    if mask is None and not at["rotary"] and shared == heads:  # runtimes differ in which heads share keys
         found = at.op(
             "Attention", *projected, q_num_heads=heads, kv_num_heads=heads, is_causal=int(at["causal"]),
         )  # fmt: skip
         return product(at, found, 3, "output_kernel", "output_bias")
     q, k, v = (
-        at.op("Transpose", at.op("Reshape", one, at.ints(0, 0, heads, -1)), perm=[0, 2, 1, 3]) for one in projected
+        at.op("Transpose", at.op("Reshape", one, at.ints(0, 0, n, -1)), perm=[0, 2, 1, 3])
+        for one, n in zip(projected, (heads, shared, shared), strict=True)
     )
     if at["rotary"]:
         q, k = (_turn(at, one, depth, 10000.0, "halves", 2) for one in (q, k))
+    k, v = (_repeated(at, one, shared, heads, depth) for one in (k, v))
     spread = None
     if mask is not None:
         axes = {2: (1, 2), 3: (1,), 4: ()}[mask.rank]
         spread = Value.of(at.op("Unsqueeze", mask, at.ints(*axes)) if axes else mask, (0, 0, 0, 0), mask.dtype)
     found = at.op("Transpose", _attend(at, q, k, v, spread, depth, 4), perm=[0, 2, 1, 3])
     return product(at, at.op("Reshape", found, at.ints(0, 0, -1)), 3, "output_kernel", "output_bias")
+
+
+def _repeated(at: At, x: str, heads: int, wanted: int, depth: int) -> str:
+    """Repeat each head of keys or values (batch, heads, keys, depth) for as many heads of queries as share it."""
+    if heads == wanted:
+        return x
+    wide = at.op("Expand", at.op("Unsqueeze", x, at.ints(2)), at.ints(1, 1, wanted // heads, 1, 1))
+    rows = at.op("Concat", at.ints(0, wanted), at.op("Shape", x, start=2, end=3), at.ints(depth), axis=0)
+    return str(at.op("Reshape", wide, rows))
 
 
 def _angles(at: At, x: str, axis: int, count: int, base: float, units: int) -> str:

@@ -14,9 +14,10 @@ from axon_nb.errors import unknown
 from axon_nb.graph import DTYPES, Model, Node, input, leaves
 from axon_nb.interop import recognise, recognise_shape, scan  # noqa: F401 - the modules fill the table
 from axon_nb.interop.build import SIZES, Asked, Builder, Tensor
+from axon_nb.interop.inline import INLINED
 from axon_nb.interop.optional import InteropError
 from axon_nb.interop.read import array_of, dtype_of, in_order, label, read_model, version_of
-from axon_nb.interop.shape_code import MOST
+from axon_nb.interop.shape_code import MOST, MOST_FILLED
 from axon_nb.layer import Op, registry
 from axon_nb.lazy import numpy as np
 from axon_nb.params import Leaf, Params, realize
@@ -65,7 +66,7 @@ class _Import:
             problem = "it has sparse constants, which are not supported"
             raise InteropError(problem)
         domains = {one.domain: int(one.version) for one in proto.opset_import}
-        self.builder = Builder(version_of(proto), folder, domains)
+        self.builder = Builder(version_of(proto), folder, domains, inline=INLINED)
         self.builder.count_readers(self.graph)
         self.inputs: list[Model] = []
         self.sizes: dict[Any, tuple[int, ...]] = {}
@@ -165,6 +166,10 @@ class _Import:
     def _params(self, model: Model) -> Params:
         owners: dict[Any, Node] = {node.layer: node for node in reversed(model.nodes)}
         found: dict[tuple[str, ...], Leaf] = {}
+        repeated = [one.size for _, weights, _ in self.builder.records for one in weights.values() if 0 in one.strides]
+        if sum(repeated) > 2 * MOST_FILLED:  # numbers that stand in the file are as many as its size allows
+            problem = f"it would make {sum(repeated):,} numbers of a few"
+            raise InteropError(problem, got=f"at most {2 * MOST_FILLED:,} are made so")
         for op, weights, states in self.builder.records:
             if op not in owners:
                 continue

@@ -13,7 +13,8 @@ from tinygrad import Tensor
 from tinygrad.nn import onnx as implementation
 
 from axon_nb.errors import OptionError, ShapeError, brief
-from axon_nb.interop import shape_code
+from axon_nb.interop import operators_image, operators_sequence, operators_signal, shape_code  # noqa: F401 - a table
+from axon_nb.interop.operators import BEFOREHAND, OWN
 from axon_nb.interop.optional import InteropError
 from axon_nb.layer import layer
 from axon_nb.lazy import numpy as np
@@ -89,7 +90,7 @@ def given_value(scope: Scope, xs: tuple[Tensor, ...], given: tuple[Any, ...], pl
         case ():
             return None
         case ("tensor", int(number)) if 0 <= number < len(xs):
-            if place in implementation.required_input_python_consts.get(op, ()):
+            if place in BEFOREHAND.get(op, ()):
                 problem = f"input {place} of {op} must be known when the model is read"
                 raise InteropError(problem, fix="from_onnx(..., constants={name: value}) sets an input to a value")
             return xs[number]
@@ -109,7 +110,7 @@ def _known(values: Any, place: int, op: str) -> Any:
     """Hand over numbers that are known: as Python's own where the operator needs them so."""
     if op == "Scan":
         return values
-    wanted = place in implementation.required_input_python_consts.get(op, ())
+    wanted = place in BEFOREHAND.get(op, ())
     if wanted or (op == "Gather" and place == 1):
         return values.tobytes() if values.dtype == np.uint8 and wanted else values.tolist()
     return Tensor(np.ascontiguousarray(values).reshape(values.shape))
@@ -156,8 +157,6 @@ def find(op: str, domain: str, version: int) -> Any:
     Raises:
         InteropError: there is none.
     """
-    from axon_nb.interop.operators import OWN
-
     if op in OWN and domain in ("", "ai.onnx"):
         return OWN[op]
     found = implementation.onnx_ops.get(op)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tinygrad import Tensor
+from tinygrad.nn import onnx as implementation
 
 from axon_nb.functional.activations import activate
 
@@ -15,7 +16,14 @@ OWN: dict[str, Callable[..., Any]] = {}
 """Functions by the operator's name; they take inputs by place and attributes by name."""
 
 
-def _own(function: Callable[..., Any]) -> Callable[..., Any]:
+BEFOREHAND: dict[str, tuple[int, ...]] = {
+    **implementation.required_input_python_consts, "CumProd": (1,), "Col2Im": (1, 2), "DFT": (1, 2), "STFT": (1, 3),
+}  # fmt: skip
+"""Inputs that an operator must know before it is run, by their places."""
+
+
+def own(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Put a function into the table."""
     OWN[function.__name__] = function
     return function
 
@@ -92,7 +100,7 @@ def _sum(x: Tensor, h: Tensor, W: Tensor, R: Tensor, B: Tensor | None) -> tuple[
     return one + own, other + added
 
 
-@_own
+@own
 def LSTM(X, W, R, B=None, sequence_lens=None, initial_h=None, initial_c=None, P=None, **about):
     most = about.get("clip")
 
@@ -113,7 +121,7 @@ def LSTM(X, W, R, B=None, sequence_lens=None, initial_h=None, initial_c=None, P=
     )
 
 
-@_own
+@own
 def GRU(X, W, R, B=None, sequence_lens=None, initial_h=None, **about):
     most = about.get("clip")
 
@@ -134,7 +142,7 @@ def GRU(X, W, R, B=None, sequence_lens=None, initial_h=None, **about):
     return _recurrent(step, 3, 1, ["Sigmoid", "Tanh"], X, W, R, B, sequence_lens, [initial_h], None, about)
 
 
-@_own
+@own
 def RNN(X, W, R, B=None, sequence_lens=None, initial_h=None, **about):
     most = about.get("clip")
 
@@ -146,7 +154,7 @@ def RNN(X, W, R, B=None, sequence_lens=None, initial_h=None, **about):
     return _recurrent(step, 1, 1, ["Tanh"], X, W, R, B, sequence_lens, [initial_h], None, about)
 
 
-@_own
+@own
 def LpPool(X, kernel_shape, p=2, **about):
     from tinygrad.nn.onnx import onnx_ops
 
@@ -156,18 +164,24 @@ def LpPool(X, kernel_shape, p=2, **about):
     return total.pow(1 / p) if p != 1 else total
 
 
-@_own
+@own
 def GlobalLpPool(X, p=2):
     return X.abs().pow(p).sum(tuple(range(2, X.ndim)), keepdim=True).pow(1 / p)
 
 
-@_own
+@own
 def BitShift(X, Y, direction):
     two = Y.cast("float64").exp2().cast(X.dtype)
     return (X * two if direction == "LEFT" else X // two).cast(X.dtype)
 
 
-@_own
+@own
+def BitCast(input, to):
+    kind = implementation.OnnxDataType(to).to_dtype()
+    return input.cast(kind) if "bool" in (input.dtype.name, kind.name) else input.bitcast(kind)
+
+
+@own
 def Det(X):
     size = X.shape[-1]
     if size == 1:

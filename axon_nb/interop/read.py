@@ -168,7 +168,7 @@ def in_order(graph: Any, given: set[str]) -> Iterator[Any]:
                 problem = f"the name {name!r} is given twice"
                 raise InteropError(problem, where=label(node))
             made.add(name)
-        needs = {name for name in node.input if name and name not in given}
+        needs = reads_of(node) - given
         missing.append(len(needs))
         for name in needs:
             waiting.setdefault(name, []).append(number)
@@ -187,9 +187,20 @@ def in_order(graph: Any, given: set[str]) -> Iterator[Any]:
         ready += sorted(free, reverse=True)
     if done < len(graph.node):
         node = next(node for node, count in zip(graph.node, missing, strict=True) if count)
-        unknown = [name for name in node.input if name and name not in made]
+        unknown = sorted(reads_of(node) - made)
         problem = f"reads {unknown[0]!r}, which nothing makes" if unknown else "waits for its own result: a cycle"
         raise InteropError(problem, where=label(node))
+
+
+def reads_of(node: Any) -> set[str]:
+    """Name what a node reads: its inputs, and what graphs within it read from outside of them."""
+    found = {name for name in node.input if name}
+    for one in node.attribute:
+        for graph in (one.g, *one.graphs):
+            own = {i.name for i in (*graph.input, *graph.initializer)} | {n for i in graph.node for n in i.output}
+            found |= {name for below in graph.node for name in reads_of(below)} - own
+            found |= {end.name for end in graph.output} - own
+    return found
 
 
 def label(node: Any) -> str:

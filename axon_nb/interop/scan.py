@@ -6,10 +6,10 @@ import base64
 from typing import Annotated, Any
 
 from tinygrad import Tensor
-from tinygrad.nn import onnx as implementation
 
 from axon_nb.interop import shape_code
 from axon_nb.interop.node import Inputs, Plain, find, given_value
+from axon_nb.interop.operators import BEFOREHAND
 from axon_nb.interop.optional import InteropError, need
 from axon_nb.interop.read import array_of, in_order, label
 from axon_nb.layer import layer
@@ -93,7 +93,7 @@ def _tensor(value: Any) -> Tensor:
 
 
 def _one(node: Any, values: list[Any], version: int, helper: Any) -> tuple[Any, ...]:
-    consts = implementation.required_input_python_consts.get(node.op_type, ())
+    consts = BEFOREHAND.get(node.op_type, ())
     inputs = [
         one if one is None else one.tolist() if place in consts and isinstance(one, np.ndarray) else _tensor(one)
         for place, one in enumerate(values)

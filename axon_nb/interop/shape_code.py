@@ -17,6 +17,9 @@ from axon_nb.lazy import numpy as np
 MOST = 2**22
 """The most numbers that are worked out so."""
 
+MOST_FILLED = 2**27
+"""The most numbers of a constant that is one number throughout: it takes no memory until it is a weight."""
+
 KNOWN = frozenset(
     [
         "Abs",
@@ -83,6 +86,7 @@ KNOWN = frozenset(
         "GatherND",
         "CastLike",
         "Constant",
+        "MelWeightMatrix",
     ]
 )
 
@@ -93,6 +97,8 @@ def evaluate(node: Any, inputs: Sequence[Any], version: int) -> list[Any]:
     Raises:
         InteropError: it cannot be, or its result would be too large.
     """
+    if node.op_type == "ConstantOfShape":
+        return [_filled(node, inputs)]
     reference = need("onnx.reference", "import from ONNX")
     _check_size(node, inputs)
     helper = need("onnx", "import from ONNX").helper
@@ -109,22 +115,27 @@ def evaluate(node: Any, inputs: Sequence[Any], version: int) -> list[Any]:
         problem = "cannot be worked out"
         raise InteropError(problem, where=label(node), got=brief(str(error) or type(error).__name__)) from error
     results = iter(found)
-    return [np.asarray(next(results)) if name else None for name in node.output]
+    return [_plain(np.asarray(next(results))) if name else None for name in node.output]
+
+
+def _plain(array: Any) -> Any:
+    """Return numbers of a kind that NumPy has: others, such as bfloat16, as float32."""
+    return array if array.dtype.kind in "fiub" else array.astype("float32") if array.dtype.kind == "V" else array
 
 
 def _check_size(node: Any, inputs: Sequence[Any]) -> None:
     kind = node.op_type
     size = max((np.size(one) for one in inputs if one is not None), default=0)
     try:
-        if kind == "ConstantOfShape":
-            size = math.prod(abs(int(n)) for n in np.ravel(inputs[0]))
-        elif kind == "Expand":
+        if kind == "Expand":
             size = math.prod(max(abs(int(n)), 1) for n in np.ravel(inputs[1])) * np.size(inputs[0])
         elif kind == "Tile":
             size = math.prod(abs(int(n)) for n in np.ravel(inputs[1])) * np.size(inputs[0])
         elif kind == "Range":
             start, end, step = (float(np.ravel(one)[0]) for one in inputs)
             size = int(abs(end - start) / abs(step)) if step else 0
+        elif kind == "MelWeightMatrix":
+            size = abs(int(np.ravel(inputs[0])[0])) * abs(int(np.ravel(inputs[1])[0]))
         elif kind == "OneHot":
             size = abs(int(np.ravel(inputs[1])[0])) * np.size(inputs[0])
         elif kind in ("Add", "Mul", "Where", "Equal", "Sub", "Less", "Greater"):
@@ -133,8 +144,26 @@ def _check_size(node: Any, inputs: Sequence[Any]) -> None:
         problem = "its inputs do not fit"
         raise InteropError(problem, where=label(node), got=brief(str(error))) from error
     if size > MOST:
-        problem = f"would make {size:,} numbers while the model is read"
-        raise InteropError(problem, where=label(node), got=f"at most {MOST:,} are made so")
+        raise _too_many(node, size, MOST)
+
+
+def _too_many(node: Any, size: int, most: int) -> InteropError:
+    problem = f"would make {size:,} numbers while the model is read"
+    return InteropError(problem, where=label(node), got=f"at most {most:,} are made so")
+
+
+def _filled(node: Any, inputs: Sequence[Any]) -> Any:
+    """Make a constant that is one number throughout, without memory for each."""
+    numpy_helper = need("onnx", "import from ONNX").numpy_helper
+    given = [numpy_helper.to_array(one.t) for one in node.attribute if one.name == "value"]
+    value = given[0] if given else np.zeros(1, "float32")
+    shape = tuple(int(n) for n in np.ravel(inputs[0])) if len(inputs) == 1 else (-1,)
+    if value.size != 1 or any(n < 0 for n in shape):
+        problem = "its inputs do not fit"
+        raise InteropError(problem, where=label(node), got=brief(shape))
+    if math.prod(shape) > MOST_FILLED:
+        raise _too_many(node, math.prod(shape), MOST_FILLED)
+    return np.broadcast_to(value.reshape(()), shape)
 
 
 def run(program: str, shapes: Mapping[str, tuple[int, ...]]) -> Any:

@@ -5,9 +5,11 @@ Nothing in a file is run: of a pickle only what a state dict is made of is under
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import pickle
+import pickletools
 import struct
 import zipfile
 from collections import OrderedDict
@@ -63,10 +65,12 @@ def _reader(file: Path, start: bytes) -> Any:
         with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
         return _read_keras if "model.weights.h5" in names else _read_torch
+    if start.startswith(_LEGACY):
+        return _read_legacy
     if len(start) > 8 and start[8:9] == b"{":
         return _read_safetensors
     problem = "this is no file of weights that is known"
-    fixes = ("safetensors, PyTorch's .pt and .pth (of version 1.6 or later), Keras's .weights.h5 and .keras, or GGUF",)
+    fixes = ("safetensors, PyTorch's .pt and .pth, Keras's .weights.h5 and .keras, or GGUF",)
     raise InteropError(problem, where=str(file), fix=fixes)
 
 
@@ -141,7 +145,14 @@ class _StateDict(pickle.Unpickler):
 
     def persistent_load(self, pid: Any) -> Any:
         match pid:
-            case ("storage", _Kind() as kind, str(key), _, int()):
+            case ("storage", _Kind() as kind, str(key), _, int()) | (
+                "storage",
+                _Kind() as kind,
+                str(key),
+                _,
+                int(),
+                None,
+            ):
                 return _Storage(kind.dtype, key)
         problem = "a tensor is described wrongly"
         raise InteropError(problem)
@@ -157,13 +168,57 @@ def _read_torch(file: Path) -> dict[str, Any]:
             problem = "this archive is compressed, which PyTorch's are not"
             raise InteropError(problem, where=str(file))
         folder = root.removesuffix("data.pkl")
-        with archive.open(root) as stream:
-            told = _StateDict(stream).load()
+        told = _unpickled(io.BytesIO(archive.read(root)))
         found = {}
         for name, tensor in _named(told):
             data = archive.read(f"{folder}data/{tensor.storage.key}")
             found[name] = _strided(tensor, data, name)
     return found
+
+
+_LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+"""What a file of PyTorch's begins with that was written before version 1.6, or in the way of then."""
+
+
+def _read_legacy(file: Path) -> dict[str, Any]:
+    """Read a file that is a row of pickles with the numbers behind them."""
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        for _ in range(3):  # the magic number, the version of the protocol, and sizes of the machine
+            _unpickled(stream)
+        told = dict(_named(_unpickled(stream)))
+        keys = _unpickled(stream)
+        kinds = {one.storage.key: one.storage.dtype for one in told.values()}
+        numbers: dict[str, bytes] = {}
+        for key in keys if isinstance(keys, list) else ():
+            kind = kinds.get(key, "uint8")
+            (count,) = struct.unpack("<q", stream.read(8))
+            length = count * (2 if kind == "bfloat16" else np.dtype(kind).itemsize)
+            if not 0 <= length <= size or key not in kinds:
+                problem = "a tensor is described wrongly"
+                raise InteropError(problem)
+            numbers[key] = stream.read(length)
+    return {name: _strided(one, numbers[one.storage.key], name) for name, one in told.items()}
+
+
+_CODES = frozenset(
+    ["PROTO", "FRAME", "STOP", "MARK", "EMPTY_DICT", "EMPTY_LIST", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3",
+     "SETITEM", "SETITEMS", "APPEND", "APPENDS", "BINUNICODE", "SHORT_BINUNICODE", "BINSTRING", "SHORT_BINSTRING",
+     "NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "GLOBAL", "STACK_GLOBAL",
+     "REDUCE", "BUILD", "BINPERSID", "BINGET", "LONG_BINGET", "BINPUT", "LONG_BINPUT", "MEMOIZE"]
+)  # fmt: skip
+"""What state dicts are written with."""
+
+
+def _unpickled(stream: Any) -> Any:
+    """Read one pickle, after a look at what it is made of: a place far off in its memory would take all of ours."""
+    start = stream.tell()
+    for count, (code, argument, _) in enumerate(pickletools.genops(stream)):
+        if code.name not in _CODES or (code.name in ("BINPUT", "LONG_BINPUT") and (argument or 0) > count):
+            problem = "it is pickled in a way that state dicts are not"
+            raise InteropError(problem, fix="save the state dict alone: torch.save(model.state_dict(), path)")
+    stream.seek(start)
+    return _StateDict(stream).load()
 
 
 def _named(value: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, _TensorTold]]:
@@ -192,8 +247,6 @@ def _strided(told: _TensorTold, data: bytes, name: str) -> Any:
 
 
 def _read_keras(file: Path) -> dict[str, Any]:
-    import io
-
     with zipfile.ZipFile(file) as archive:
         if archive.getinfo("model.weights.h5").file_size > _MOST:
             problem = "its weights are too large"

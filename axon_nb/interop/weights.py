@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from axon_nb.errors import unknown
 from axon_nb.graph import Model
 from axon_nb.interop.optional import InteropError
 from axon_nb.interop.weight_files import read_weights
+from axon_nb.interop.weight_groups import Composed, composed
 from axon_nb.lazy import numpy as np
 from axon_nb.params import Leaf, Params, Path, realize
 from axon_nb.shapes import show
@@ -52,19 +53,20 @@ class Loaded:
 
 
 def load_weights(
-    model: Model, path: str | os.PathLike[str] | Mapping[str, Any], mapping: Mapping[str, str] | None = None, *,
-    strict: bool = True, **shapes: Any,
+    model: Model, path: str | os.PathLike[str] | Mapping[str, Any],
+    mapping: Mapping[str, str] | Callable[[str], str | None] | None = None, *, strict: bool = True, **shapes: Any,
 ) -> Loaded:  # fmt: skip
     """Take weights from a file of another framework: safetensors, PyTorch's, Keras's, GGUF, or a dict of arrays.
 
     Tensors are matched by name where the names are the same (``weight`` for ``kernel`` and the like), else by order and
-    shape. Kernels that other frameworks keep on their side are turned: what was turned stands in the report.
+    shape. Kernels that other frameworks keep on their side are turned, gates are put in our order, biases of PyTorch's
+    recurrent layers are added: what was done stands in the report.
 
     Args:
         model: the model.
         path: the file, or arrays by name.
-        mapping: the name in the file for a parameter's name: ``{"dense_0.kernel": "fc1.weight"}``. The others are
-            matched as without it.
+        mapping: the name in the file for a parameter's name: ``{"dense_0.kernel": "fc1.weight"}``, or a function that
+            returns it, or ``None``. The others are matched as without it.
         strict: whether all parameters must be found.
         **shapes: shapes of inputs that were declared without one.
 
@@ -87,14 +89,17 @@ def load_weights(
     arrays = {str(k): np.asarray(v) for k, v in path.items()} if isinstance(path, Mapping) else read_weights(path)
     specs = trace(model, dict(shapes)).check_known().params()
     ops = {tuple(model.names[node].split(".")): node for node in model.nodes}
-    match = _Match(specs, arrays, {place[:-1]: ops[place[:-1]].op for place in specs if place[:-1] in ops})
-    found, how = match.find(dict(mapping or {}))
+    pieces = composed(arrays)
+    match = _Match(specs, pieces, arrays, {place[:-1]: ops[place[:-1]].op for place in specs if place[:-1] in ops})
+    found, how = match.find(_asked(mapping, specs) if callable(mapping) else dict(mapping or {}))
     missing = tuple(".".join(place) for place in specs if place not in found)
     taken = {source for source, _ in found.values()}
-    unused = tuple(name for name in arrays if name not in taken)
+    arrays = match.arrays
+    unused = tuple(pieces.said.get(name, name) for name in pieces.arrays if name not in taken)
     if strict and missing:
         problem = f"{len(missing)} of {len(specs)} parameters are not in the file: {', '.join(missing[:8])}"
-        rest = [f"{name} {show(tuple(arrays[name].shape))}" for name in unused[:12]]
+        left = [name for name in pieces.arrays if name not in taken]
+        rest = [f"{pieces.said.get(name, name)} {show(tuple(arrays[name].shape))}" for name in left[:12]]
         fixes = ['mapping={"' + missing[0] + '": "name in the file"}', "strict=False keeps first values for them"]
         raise InteropError(problem, got=f"not used: {', '.join(rest)}" if rest else None, fix=fixes)
     first = model.init(**shapes).leaves if missing else {}  # type: ignore[attr-defined]
@@ -108,11 +113,18 @@ def load_weights(
             else:
                 kept[place] = first[place]
         realize([leaf.tensor for leaf in kept.values()])
-    matched = {".".join(place): _said(*found[place], specs[place]) for place in specs if place in found}
+    matched = {".".join(place): _said(pieces, *found[place], specs[place]) for place in specs if place in found}
     return Loaded(Params(kept), matched, missing, unused, how)
 
 
-def _said(source: str, turn: tuple[int, ...] | None, spec: ParamSpec) -> str:
+def _asked(mapping: Callable[[str], str | None], specs: Mapping[Path, ParamSpec]) -> dict[str, str]:
+    """Ask a function for the name in the file of each parameter."""
+    answers = {name: mapping(name) for name in map(".".join, specs)}
+    return {name: source for name, source in answers.items() if source is not None}
+
+
+def _said(pieces: Composed, source: str, turn: tuple[int, ...] | None, spec: ParamSpec) -> str:
+    source = pieces.said.get(source, source)
     return source if turn is None else f"{source}, turned to {show(spec.shape)}"
 
 
@@ -122,11 +134,14 @@ Found = dict[Path, tuple[str, "tuple[int, ...] | None"]]
 class _Match:
     """Finds for each parameter its tensor, and the order of axes in which it fits."""
 
-    def __init__(self, specs: Mapping[Path, ParamSpec], arrays: Mapping[str, Any], ops: Mapping[Path, str]) -> None:
-        self.specs, self.arrays, self.ops = specs, arrays, ops
+    def __init__(
+        self, specs: Mapping[Path, ParamSpec], pieces: Composed, whole: Mapping[str, Any], ops: Mapping[Path, str]
+    ) -> None:
+        self.specs, self.ops, self.pieces = specs, ops, pieces
+        self.arrays: dict[str, Any] = {**whole, **pieces.arrays}  # a mapping may name what was made into others
         # Keras keeps conv kernels with their window first; PyTorch keeps products on their side. Which of the two a
         # square kernel is, the file's own way of naming tells.
-        self.is_keras = any("/" in name for name in arrays)
+        self.is_keras = any("/" in name for name in whole)
 
     def fitted(self, source: str, turn: tuple[int, ...] | None, spec: ParamSpec) -> Any:
         """Return a tensor as the parameter has it."""
@@ -140,7 +155,9 @@ class _Match:
         if self.arrays[source].dtype.kind not in "fiub":
             return False, None
         own = self._own_turn(place, len(shape))
-        if own is not None and tuple(shape[i] for i in own) == want:
+        if source in self.pieces.said:
+            return shape == want, None
+        if own is not None and self._same(place, tuple(shape[i] for i in own), want):
             return True, own
         return (shape == want and own is None) or (shape == want and len(set(want)) > 1), None
 
@@ -156,6 +173,11 @@ class _Match:
                 else (rank - 1, rank - 2, *axes)
             )
         return None
+
+    def _same(self, place: Path, shape: tuple[int, ...], want: tuple[int, ...]) -> bool:
+        """Compare shapes; Keras keeps what each channel is multiplied to on an axis of its own."""
+        deep = "depthwise" in self.ops.get(place[:-1], "") or place[-1] == "depthwise_kernel"
+        return shape == want or (deep and want[1] == 1 and (shape[0] * shape[1], 1, *shape[2:]) == want)
 
     def find(self, mapping: dict[str, str]) -> tuple[Found, str]:
         """Match by the mapping, then by name, then by order and shape."""
@@ -184,7 +206,7 @@ class _Match:
 
     def _free(self, found: Found) -> list[str]:
         taken = {source for source, _ in found.values()}
-        return [name for name in self.arrays if name not in taken]
+        return [name for name in self.pieces.arrays if name not in taken]
 
     def _by_name(self, found: Found) -> Found:
         made: Found = {}

@@ -7,7 +7,20 @@ from tinygrad import Tensor
 from axon_nb import functional
 from axon_nb.errors import ShapeError
 from axon_nb.layer import layer
-from axon_nb.options import Base, Causal, Count, Function, Heads, Initializer, PairOrder, Rate, Rotary, Units, UseBias
+from axon_nb.options import (
+    Base,
+    Causal,
+    Count,
+    Function,
+    Heads,
+    Initializer,
+    KeyValueHeads,
+    PairOrder,
+    Rate,
+    Rotary,
+    Units,
+    UseBias,
+)
 from axon_nb.scope import Scope
 
 
@@ -46,9 +59,10 @@ def scaled_dot_product_attention(
 @layer(family="attention")
 def multi_head_attention(
     scope: Scope, query: Tensor, *, key: Tensor | None = None, value: Tensor | None = None,
-    mask: Tensor | None = None, heads: Heads, key_units: Count | None = None, units: Units | None = None,
-    causal: Causal = False, rotary: Rotary = False, rate: Rate = 0.0, use_bias: UseBias = True,
-    kernel_initializer: Initializer = "glorot_uniform", bias_initializer: Initializer = "zeros",
+    mask: Tensor | None = None, heads: Heads, kv_heads: KeyValueHeads | None = None,
+    key_units: Count | None = None, units: Units | None = None, causal: Causal = False, rotary: Rotary = False,
+    rate: Rate = 0.0, use_bias: UseBias = True, kernel_initializer: Initializer = "glorot_uniform",
+    bias_initializer: Initializer = "zeros",
 ) -> Tensor:  # fmt: skip
     """Let several heads attend, each with its own projections, and join what they find.
 
@@ -59,12 +73,15 @@ def multi_head_attention(
     Shapes:
         (batch, queries, in) and (batch, keys, ...) -> (batch, queries, units)
 
-    ``key_units`` is the size of each head, in / heads if not given; ``units`` is in. Parameters are ``query_kernel``,
-    ``key_kernel``, ``value_kernel`` (in, heads * key_units), ``output_kernel`` (heads * key_units, units) and a bias
-    for each. PyTorch's ``in_proj_weight`` is the transposes of the first three, one under the other. With ``rotary``
-    queries and keys are turned as by :func:`rotary_positions`. Axon has no attention.
+    ``key_units`` is the size of each head, in / heads if not given; ``units`` is in. With fewer ``kv_heads`` than
+    heads, several heads of queries share one of keys and values: grouped-query attention, and with one multi-query
+    attention. Parameters are ``query_kernel`` (in, heads * key_units), ``key_kernel`` and ``value_kernel`` (in,
+    kv_heads * key_units), ``output_kernel`` (heads * key_units, units) and a bias for each. PyTorch's
+    ``in_proj_weight`` is the transposes of the first three, one under the other. With ``rotary`` queries and keys are
+    turned as by :func:`rotary_positions`. Axon has no attention.
 
-    Source: Vaswani and others 2017, https://arxiv.org/abs/1706.03762
+    Source: Vaswani and others 2017, https://arxiv.org/abs/1706.03762; Ainslie and others 2023 (kv_heads),
+        https://arxiv.org/abs/2305.13245
 
     Example:
         >>> from axon_nb import input, multi_head_attention
@@ -79,17 +96,22 @@ def multi_head_attention(
     if key_units is None and within % heads:
         problem = f"heads={heads} does not divide the {within} features"
         raise ShapeError(problem, fix=f"key_units={-(-within // heads)}")
-    inner = heads * (key_units or within // heads)
+    shared = heads if kv_heads is None else kv_heads
+    if heads % shared:
+        problem = f"kv_heads={shared} does not divide heads={heads}"
+        raise ShapeError(problem, fix=f"kv_heads={next(n for n in range(shared, 0, -1) if heads % n == 0)}")
+    depth = key_units or within // heads
+    inner, outer = heads * depth, shared * depth
 
     def project(role: str, x: Tensor, out: int) -> Tensor:
         kernel = scope.param(f"{role}_kernel", (x.shape[-1], out), kernel_initializer)
         bias = scope.param(f"{role}_bias", (out,), bias_initializer) if use_bias else None
         return functional.dense(x, kernel, bias)
 
-    query, key, value = project("query", query, inner), project("key", key, inner), project("value", value, inner)
+    query, key, value = project("query", query, inner), project("key", key, outer), project("value", value, outer)
     found = functional.multi_head_attention(
-        query, key, value, mask, heads=heads, causal=causal, rate=rate if scope.training else 0.0, draw=scope.random,
-        turn=functional.rotary_positions if rotary else None,
+        query, key, value, mask, heads=heads, kv_heads=shared, causal=causal, rate=rate if scope.training else 0.0,
+        draw=scope.random, turn=functional.rotary_positions if rotary else None,
     )  # fmt: skip
     return project("output", found, units or within)
 
@@ -194,7 +216,4 @@ def swiglu(
     output_kernel = scope.param("output_kernel", (hidden_units, units), kernel_initializer)
     sizes = {"bias": hidden_units, "gate_bias": hidden_units, "output_bias": units} if use_bias else {}
     biases = {name: scope.param(name, (size,), bias_initializer) for name, size in sizes.items()}
-    hidden = functional.gated_dense(
-        x, kernel, gate_kernel, biases.get("bias"), biases.get("gate_bias"), activation=activation
-    )
-    return functional.dense(hidden, output_kernel, biases.get("output_bias"))
+    return functional.swiglu(x, kernel, gate_kernel, output_kernel, **biases, activation=activation)

@@ -37,8 +37,8 @@ def spatial_dropout(scope: Scope, x: Tensor, rate: Rate = 0.5, *, channels: Chan
     Shapes:
         (batch, channels, *spatial) -> the same; with ``channels="last"`` (batch, *spatial, channels)
 
-    Whole channels are dropped, as in PyTorch and Keras; Axon drops places, in all channels at once. Its channels are
-    last by default.
+    Whole channels are dropped, as in PyTorch and Keras; Axon drops places, in all channels at once, and has its
+    channels last by default.
 
     Source: Tompson and others 2015, https://arxiv.org/abs/1411.4280
 
@@ -85,7 +85,7 @@ def feature_alpha_dropout(scope: Scope, x: Tensor, rate: Rate = 0.5, *, channels
         (batch, channels, *spatial) -> the same; with ``channels="last"`` (batch, *spatial, channels)
 
     Whole channels are dropped and scaled as by ``alpha_dropout``, as in PyTorch; Axon puts -selu(x) in place of what it
-    drops and does not shift.
+    drops and does not shift, and has its channels last by default.
 
     Source: Klambauer and others 2017, https://arxiv.org/abs/1706.02515
 
@@ -117,7 +117,7 @@ def gaussian_noise(scope: Scope, x: Tensor, stddev: Deviation) -> Tensor:
     scope.expect(x, dtype="float")
     if not scope.training or stddev == 0:
         return x
-    return functional.gaussian_noise(x, _normal(scope, x), stddev=stddev)
+    return functional.gaussian_noise(x, scope.normal(x.shape), stddev=stddev)
 
 
 @layer(family="dropout")
@@ -139,12 +139,8 @@ def gaussian_dropout(scope: Scope, x: Tensor, rate: Rate = 0.5) -> Tensor:
     scope.expect(x, dtype="float")
     if not scope.training or rate == 0:
         return x
-    return functional.gaussian_dropout(x, _normal(scope, x), rate=rate)
+    return functional.gaussian_dropout(x, scope.normal(x.shape), rate=rate)
 
 
 def _of_channels(x: Tensor, channels: str) -> tuple[int, int]:
     return x.shape[0], x.shape[1 if channels == "first" else -1]
-
-
-def _normal(scope: Scope, x: Tensor) -> Tensor:
-    return functional.box_muller(scope.random(x.shape), scope.random(x.shape))

@@ -144,6 +144,7 @@ def adaptive_max_pool(x: Tensor, output_size: OutputSize, *, channels: Channels 
         (batch, channels, *spatial) -> (batch, channels, *output_size); with ``channels="last"`` they are last in both
 
     The windows are PyTorch's, not Axon's: see ``adaptive_avg_pool``. Of equal numbers the first gets the gradient.
+    Axon's ``output_size`` is the size of the input by default, its channels last.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveMaxPool2d.html
 
@@ -162,7 +163,8 @@ def adaptive_lp_pool(x: Tensor, output_size: OutputSize, *, norm: Norm = 2, chan
     Shapes:
         (batch, channels, *spatial) -> (batch, channels, *output_size); with ``channels="last"`` they are last in both
 
-    The windows are PyTorch's, not Axon's: see ``adaptive_avg_pool``; the sum is that of ``lp_pool``.
+    The windows are PyTorch's, not Axon's: see ``adaptive_avg_pool``; the sum is that of ``lp_pool``. Axon's
+    ``output_size`` is the size of the input by default, its channels last.
 
     Source: https://hexdocs.pm/axon/Axon.html#adaptive_lp_pool/2
 

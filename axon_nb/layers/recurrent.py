@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tinygrad import Tensor
@@ -268,23 +268,47 @@ class _Bidirectional(Layer):
         self.name = check_name(name)
         self.join = _join(merge)
         last = list(forward.ops)[-1:]
-        names = forward.first.declaration.inputs if forward.first else ()
-        self._kept = {place for place, name in enumerate(names) if name in _STATES}  # they have no time
+        self._names = forward.first.declaration.inputs if forward.first else ()
         self._keeps_time = all(op.options.get("return_sequence", True) for op in last)
 
     def build(self, wiring: Wiring, *inputs: Any) -> Any:
         inner = wiring.inside(self.name) if self.name else wiring
-        there = _parts(self.forward.build(inner, *inputs))
-        turned = [one if place in self._kept or one is None else _turn(inner, one) for place, one in enumerate(inputs)]
+        ahead, backwards = self._by_direction(inputs)
+        there = _parts(self.forward.build(inner, *ahead))
+        turned = [one if one is None or self._is_state(at) else _turn(inner, one) for at, one in enumerate(backwards)]
         back = list(_parts(self.backward.build(inner, *turned)))
         if self._keeps_time:  # the first part alone: states have no time to be turned around
             back[0] = _turn(inner, back[0])
         joined = tuple(_twin(self.join).build(inner, *pair) for pair in zip(there, back, strict=True))
         return joined if len(joined) > 1 else joined[0]
 
+    def _is_state(self, place: int) -> bool:
+        """Whether an input is a state, which has no time to be turned around."""
+        return place < len(self._names) and self._names[place].removesuffix(_BACK) in _STATES
+
+    def _own_states(self) -> list[int]:
+        """Where the states stand that each direction may have its own of; those of the way back follow all inputs."""
+        return [place for place in range(len(self._names)) if self._is_state(place)]
+
+    def _by_direction(self, inputs: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """Part the inputs: a state that is given for one direction only is that of both."""
+        count, states = len(self._names), self._own_states()
+        if not count < len(inputs) <= count + len(states):
+            return inputs, inputs
+        ahead, backwards = list(inputs[:count]), list(inputs[:count])
+        for place, state in zip(states, inputs[count:], strict=False):
+            ahead[place] = state if ahead[place] is None else ahead[place]
+            backwards[place] = backwards[place] if state is None else state
+        return tuple(ahead), tuple(backwards)
+
     @property
     def first(self) -> Op | None:
-        return self.forward.first
+        op = self.forward.first
+        if op is None:
+            return None
+        back = [f"{self._names[place]}{_BACK}" for place in self._own_states()]
+        known = op.declaration
+        return Op(replace(known, inputs=(*known.inputs, *back), optional=known.optional | {*back}), op.options, op.name)
 
     @property
     def ops(self) -> Iterator[Op]:
@@ -297,6 +321,7 @@ class _Bidirectional(Layer):
 
 
 _STATES = ("hidden", "cell")
+_BACK = "_back"
 
 
 def _turn(wiring: Wiring, value: Any) -> Any:
@@ -309,7 +334,8 @@ def bidirectional(layer: Any, merge: Any = "concatenate", *, name: str | None = 
 
     Each direction has weights of its own; in Axon they share one set. Where the layer returns its states too, those of
     both directions are joined as they are; Axon turns their features around. A mask is turned around with the
-    sequence; initial states are not, and both directions begin with them.
+    sequence. Initial states are ``hidden`` and ``cell``, and for the way back ``hidden_back`` and ``cell_back``:
+    ``bidirectional(gru(32))(x, hidden=h, hidden_back=b)``. One that is given alone is that of both directions.
 
     Args:
         layer: a recurrent layer, or several joined by ``|``; a twin of it is used for the way back.

@@ -51,6 +51,8 @@ def reshape(x: Tensor, shape: SampleShape) -> Tensor:
     Shapes:
         (batch, ...) -> (batch, *shape)
 
+    Axon's shape begins with the batch (``:batch``), and calls the size that follows from the rest ``:auto``.
+
     Source: https://hexdocs.pm/axon/Axon.html#reshape/3
 
     Example:
@@ -206,7 +208,7 @@ def _parts(options: dict[str, Any]) -> int:
 
 
 @layer(family="shape", outputs=_parts)
-def split(x: Tensor, sections: Sections, *, axis: Axis = -1) -> tuple[Tensor, ...]:
+def split(x: Tensor, sections: Sections, *, axis: Axis = -1) -> Any:
     """Cut an axis into parts: a number of equal ones, or parts of the sizes that are given.
 
     Shapes:
@@ -214,10 +216,13 @@ def split(x: Tensor, sections: Sections, *, axis: Axis = -1) -> tuple[Tensor, ..
 
     The parts are outputs of their own: unpack them, or pipe them into a layer that takes several.
 
+    Source: https://hexdocs.pm/axon/Axon.html#split/3
+
     Example:
         >>> from axon_nb import input, multiply, split
         >>> values, gates = input((None, 8)) | split(2)
         >>> (input((None, 8)) | split(2) | multiply()).output_shape
         (None, 4)
     """
-    return functional.split(x, sections, axis)
+    parts = functional.split(x, sections, axis)
+    return parts if len(parts) > 1 else parts[0]

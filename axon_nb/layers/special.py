@@ -66,7 +66,7 @@ def constant(scope: Scope, value: Value, *, x: Tensor | None = None) -> Tensor:
     Shapes:
         nothing -> the shape of the value, without a batch axis; or (batch, ...) -> (batch, 1, ..., *shape of the value)
 
-    Its state is ``value``, which is not trained.
+    Its state is ``value``, which is not trained; whole numbers stay whole, as in Axon.
 
     Source: https://hexdocs.pm/axon/Axon.html#constant/2
 
@@ -78,8 +78,9 @@ def constant(scope: Scope, value: Value, *, x: Tensor | None = None) -> Tensor:
         >>> constant([[1.0, 2.0]]).predict(constant([[1.0, 2.0]]).init(), {})
         array([[1., 2.]], dtype=float32)
     """
-    values = np.asarray(value, np.float32)
-    state = scope.state("value", values.shape, lambda shape, rng: values)
+    given = np.asarray(value)
+    values = given.astype(np.float32 if given.dtype.kind == "f" else np.int32)
+    state = scope.state("value", values.shape, lambda shape, rng: values, dtype=str(values.dtype))
     if x is None:
         return state
     scope.expect(x, least=1)

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from itertools import islice
 from types import TracebackType
 
-from axon_nb.errors import AxonError, CellError, UnknownNameError
-from axon_nb.magic.caret import Span, point, span_of, span_of_bytes
+from axon_nb.caret import Span, span_of, span_of_bytes
+from axon_nb.errors import AxonError, CellError, UnknownNameError, point
 from axon_nb.magic.namespace import Namespace
 from axon_nb.magic.text import Cell
 from axon_nb.synonyms import nearest
@@ -94,6 +94,8 @@ def _unknown(error: Exception, names: Namespace) -> AxonError | None:
         return UnknownNameError(f"there is no {name!r} in Python", fix=f"write {_ELIXIR[name]}")
     close = nearest(name, names.layers) or nearest(name, sorted({*_own(names), *dir(builtins)}))
     fixes = [f"did you mean {' or '.join(map(repr, close))}?"] if close else []
+    if name.lower() in ("sequential", "model"):
+        fixes = ["layers are joined by |: input((None, 784)) | dense(32) | dense(10)"]
     fixes.append("%axon layers lists all layers")
     return UnknownNameError(f"there is no layer or variable {name!r}", fix=fixes)
 
@@ -126,6 +128,8 @@ def _article(noun: str) -> str:
 
 
 def _other(error: Exception) -> CellError:
+    if isinstance(error, TypeError) and re.match(r"input\(\) takes .* positional", str(error)):
+        return CellError("input takes one shape", fix="write it with brackets of its own: input((None, 784))")
     first, *more = str(error).strip().splitlines() or [""]
     said = f": {first}{' ...' if more else ''}" if first else ""
     return CellError(f"{type(error).__name__}{said}")

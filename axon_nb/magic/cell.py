@@ -10,9 +10,9 @@ import linecache
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from axon_nb.errors import AxonError, CellError
+from axon_nb.caret import Span, span_of
+from axon_nb.errors import AxonError, CellError, point
 from axon_nb.magic.blame import blame
-from axon_nb.magic.caret import Span, point, span_of
 from axon_nb.magic.namespace import Namespace
 from axon_nb.magic.text import VALUE, Cell
 from axon_nb.shapes import Shape

@@ -10,9 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from axon_nb.display.changes import changes_text
-from axon_nb.display.changes import summary as summary_of_changes
-from axon_nb.errors import CellError, unknown
+from axon_nb.errors import AxonError, CellError, unknown
 from axon_nb.magic.scan import words
 from axon_nb.magic.show import Library, family, summary
 from axon_nb.rows import Report
@@ -32,8 +30,6 @@ class Session:
     """What the magics remember between cells, and what they may do to the notebook."""
 
     library: Library
-    verbose: bool = False
-    """Whether errors show the full traceback."""
     versions: dict[str, list[Version]] = field(default_factory=dict)
     """The models of each name, the last one last."""
     variables: Mapping[str, object] = field(default_factory=dict)
@@ -43,15 +39,23 @@ class Session:
     next_cell: Callable[[str], None] = lambda text: None
     """Puts a text into the next cell."""
 
-    def remember(self, name: str, model: object, text: str, report: Report) -> Version | None:
-        """Keep a version, and return the one before it; a cell that is run again as it was makes no new one."""
+    def remember(self, name: str, model: object, text: str, report: Report) -> Any:
+        """Keep a version, and return what changed since the one before it, if there is one and anything did.
+
+        A cell that is run again as it was makes no new version.
+        """
         earlier = self.versions.setdefault(name, [])
-        before = earlier[-1] if earlier else None
-        if before is not None and before.text == text and not summary_of_changes(before.report, report):
+        made = Version(model, text, report)
+        changed = self.changes(earlier[-1], made) if earlier else None
+        if earlier and earlier[-1].text == text and not changed:
             earlier.pop()
-        earlier.append(Version(model, text, report))
+        earlier.append(made)
         del earlier[:-_MOST_VERSIONS]
-        return before
+        return changed or None
+
+    def changes(self, old: Version, new: Version) -> Any:
+        """Say what changed between two versions."""
+        return self.library.compare(old.model, new.model, (old.report, new.report))
 
 
 _MOST_VERSIONS = 20
@@ -154,12 +158,12 @@ def choose_device(session: Session, arguments: list[str]) -> str:
 @command("verbose [on|off]")
 def set_verbose(session: Session, arguments: list[str]) -> str:
     """Show errors with the full traceback, or without it again."""
-    words = {(): not session.verbose, ("on",): True, ("off",): False}
+    words = {(): not AxonError.verbose, ("on",): True, ("off",): False}
     if tuple(arguments) not in words:
         problem = f"verbose is on or off, not {' '.join(arguments)!r}"
         raise CellError(problem, fix="write %axon verbose on, or %axon verbose off")
-    session.verbose = words[tuple(arguments)]
-    return f"errors {'show the full traceback' if session.verbose else 'show no traceback'}"
+    AxonError.verbose = words[tuple(arguments)]
+    return f"errors {'show the full traceback' if AxonError.verbose else 'show no traceback'}"
 
 
 @command("code NAME")
@@ -173,14 +177,14 @@ def put_code(session: Session, arguments: list[str]) -> str:
 
 
 @command("diff [A [B]]")
-def show_diff(session: Session, arguments: list[str]) -> str:
+def show_diff(session: Session, arguments: list[str]) -> object:
     """Say what changed between two models, or since a model's last version."""
     if len(arguments) > 2:
         problem = "diff takes two models at most"
         raise CellError(problem, fix="write %axon diff A B")
     if len(arguments) == 2:
         old, new = (_model(session, name) for name in arguments)
-        return changes_text(session.library.report(old), session.library.report(new))
+        return session.library.compare(old, new, (session.library.report(old), session.library.report(new)))
     name = arguments[0] if arguments else next(reversed(session.versions), None)
     if name is None:
         problem = "no cell has made a model yet"
@@ -190,7 +194,7 @@ def show_diff(session: Session, arguments: list[str]) -> str:
         _model(session, name)
     if len(made) < 2:
         return f"{name} has one version only"
-    return f"{name}: " + changes_text(made[-2].report, made[-1].report)
+    return session.changes(made[-2], made[-1])
 
 
 @command("undo NAME")

@@ -5,24 +5,26 @@ Knows models only through ``show``. IPython is imported here and in ``help``.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import linecache
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
 from IPython.core.magic_arguments import argument, kwds, magic_arguments
 
+from axon_nb.caret import Span, span_of_bytes
 from axon_nb.display.card import Look
-from axon_nb.display.changes import changes_html, changes_text
-from axon_nb.errors import AxonError, CellError, unknown
+from axon_nb.display.html import escape
+from axon_nb.display.lines import COLUMNS, DEFAULT, Column
+from axon_nb.errors import AxonError, CellError, point, unknown
 from axon_nb.magic.blame import span_at
-from axon_nb.magic.caret import Span, point, span_of_bytes
 from axon_nb.magic.cell import run
 from axon_nb.magic.checks import Check, check, checks_html, checks_text
-from axon_nb.magic.commands import Session, Version, run_command, words_after
+from axon_nb.magic.commands import Session, run_command, words_after
 from axon_nb.magic.help import Help
 from axon_nb.magic.show import Library, library
 from axon_nb.magic.text import Cell, read_cell
@@ -81,7 +83,8 @@ class AxonMagics(Magics):
 
         %axon lists more commands, and %axon layers all layers.
         """
-        self._guard(self._make, line, body)
+        with _pointed_already():
+            self._make(line, body)
 
     @no_var_expand
     @line_magic("axon")
@@ -94,20 +97,12 @@ class AxonMagics(Magics):
 
         %%axon, with two %, makes a model of a cell: see %%axon?
         """
-        shown = self._guard(run_command, self.session, line)
+        with _pointed_already():
+            shown = run_command(self.session, line)
         if not isinstance(shown, str):
             return shown
         _say(shown)
         return None
-
-    def _guard(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Call a function; where the user wants to see tracebacks, let its errors show theirs."""
-        try:
-            return function(*arguments)
-        except AxonError as error:
-            if self.session.verbose:
-                _show_traceback(error, self.shell)
-            raise
 
     def _make(self, line: str, body: str) -> None:
         known = self.session.library
@@ -123,9 +118,9 @@ class AxonMagics(Magics):
             self._publish(report, look)
             raise _located(report.error, cell, known.failed_at(model, report)) from report.error
         self.shell.push({**made.assigned, **({cell.name: model} if cell.name else {})})
-        before = self.session.remember(cell.name, model, "\n".join(cell.lines).rstrip(), report) if cell.name else None
+        changed = self.session.remember(cell.name, model, "\n".join(cell.lines).rstrip(), report) if cell.name else None
         if not read.quiet:
-            self._publish(report, look, before, made_checks)
+            self._publish(report, look, changed, made_checks)
         elif made_checks:
             _say(checks_text(made_checks))
         if not cell.name:
@@ -148,22 +143,21 @@ class AxonMagics(Magics):
             read = self.axon_cell.parser.parse_args(list(cell.flags))
         except UsageError as error:
             raise _in_header(CellError(str(error), fix="%%axon? shows all options"), cell.flags[-1], cell) from None
-        columns = {"columns": tuple(name.strip() for name in read.columns.split(","))} if read.columns else {}
-        return read, Look(**columns, diagram=not read.no_diagram, unfold=read.unfold)
+        names = tuple(name.strip() for name in (read.columns or "").split(",") if name.strip())
+        for name in names:
+            if name not in COLUMNS:
+                raise _in_header(unknown("column", name, COLUMNS, error=CellError), name, cell)
+        columns = cast("tuple[Column, ...]", names) or DEFAULT
+        return read, Look(columns, diagram=not read.no_diagram, unfold=read.unfold)
 
-    def _publish(
-        self, report: Report, look: Look, before: Version | None = None, checks: tuple[Check, ...] = ()
-    ) -> None:
+    def _publish(self, report: Report, look: Look, changed: Any = None, checks: tuple[Check, ...] = ()) -> None:
         """Show a card; a model that cannot be drawn is no less a model."""
         try:
             data = self.session.library.card(report, look)
             if checks:
                 data = _with(data, checks_html(checks), checks_text(checks))
-            if before is not None:
-                changed = changes_html(before.report, report)
-                if changed:
-                    said = changes_text(before.report, report)
-                    data = _with(data, changed, f"Changed since the last run: {said}")
+            if changed:
+                data = _with(data, _folded(changed), f"Changed since the last run: {changed!r}")
         except AxonError:
             raise
         except Exception as error:
@@ -171,10 +165,28 @@ class AxonMagics(Magics):
         self.shell.display_pub.publish(data)
 
 
+@contextlib.contextmanager
+def _pointed_already() -> Iterator[None]:
+    """Let errors point at nothing but what was found in the cell: its own line reads get_ipython().run_... ."""
+    try:
+        yield
+    except AxonError as error:
+        error.source = None
+        raise
+
+
 def _with(data: dict[str, str], html: str, text: str) -> dict[str, str]:
     """Put something under a card."""
     more = {"text/html": html, "text/plain": f"\n{text}"}
     return {kind: f"{known}\n{more[kind]}" if kind in more else known for kind, known in data.items()}
+
+
+def _folded(changed: Any) -> str:
+    """Show what changed as one line that opens."""
+    return (
+        f'<details style="margin:6px 0;font-size:13px"><summary>Changed since the last run: {escape(changed.headline)}'
+        f"</summary>\n{changed._repr_html_()}</details>"
+    )
 
 
 def _located(error: Exception, cell: Cell, source: Source | None) -> AxonError:
@@ -201,16 +213,6 @@ def _in_header(error: AxonError, word: str, cell: Cell) -> AxonError:
 
 def _say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
-
-
-def _show_traceback(error: AxonError, shell: Any) -> None:
-    """Let IPython show the traceback of this one error in its usual way."""
-
-    def lines() -> list[str]:
-        shown: list[str] = shell.InteractiveTB.structured_traceback(type(error), error, error.__traceback__)
-        return shown
-
-    error._render_traceback_ = lines  # type: ignore[method-assign]
 
 
 def load(shell: Any, known: Library | None = None) -> None:

@@ -12,8 +12,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
-from axon_nb.errors import CellError
-from axon_nb.magic.caret import Span, point, span_of
+from axon_nb.caret import Span, span_of
+from axon_nb.errors import CellError, point
 from axon_nb.magic.mistakes import UNREADABLE, explain
 from axon_nb.magic.scan import tokens, words
 from axon_nb.shapes import Dim, Shape

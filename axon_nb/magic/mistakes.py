@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from axon_nb.errors import CellError
-from axon_nb.magic.caret import Span, point, split_lines
+from axon_nb.caret import Span, split_lines
+from axon_nb.errors import CellError, point
 from axon_nb.magic.scan import CLOSER, Token, tokens, unbalanced
 
 UNREADABLE = (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError)
@@ -47,6 +47,8 @@ HABITS = (
     Habit(r"[(,]\s*(?P<at>([^\W\d]\w*):)(?=\s)", "options are written with '='", "write {1}=...", exact=True),
     Habit(r"(?P<at>=>)", "'=>' is not Python", "write '=' in a call and ':' in a dict"),
     Habit(r"(?P<at>\bfn\b[^\r\n]*?->)", "functions are not written with fn in Python", "write (lambda x: ...)"),
+    Habit(r"(?P<at>->)", "'->' joins no layers", "write | in its place", exact=True),
+    Habit(r"[)\]](?P<at>[ \t]+)[^\W\d]\w*\(", "nothing stands between the two", "write | to join layers", exact=True),
     Habit(r"(?P<at>\bdo)[ \t]*$", "blocks do not begin with do in Python", "end the line with ':' and indent the next"),
     Habit(r"^[ \t]*(?P<at>end)[ \t]*$", "blocks do not end with end in Python", "take it out"),
     Habit(r"^[ \t]*(?P<at>%\w+|!\w*)", "IPython's commands do not work in a %%axon cell", "put it in its own cell"),

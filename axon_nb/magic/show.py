@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from axon_nb.display.card import Look, card_html, card_text
+from axon_nb.display.card import Look, card
 from axon_nb.engine.devices import choose, default_device, devices
 from axon_nb.graph import Model
 from axon_nb.graph import input as make_input
@@ -39,6 +39,10 @@ class Library:
     card: Callable[[Report, Look], dict[str, str]]
     """Draws a report, by MIME type."""
     devices: Callable[[], object]
+    compare: Callable[[Any, Any, tuple[Report, Report]], Any] = lambda old, new, reports: _serialize().compare(
+        old, new, reports
+    )
+    """Says what changed between two models, of which the rows are given: false where nothing did."""
     code: Callable[[Any, str], str] = lambda model, name: str(model.code(name))
     """Writes the text of a cell that makes a model."""
     default_device: Callable[[], str] = default_device
@@ -57,7 +61,7 @@ def library() -> Library:
         named=lambda model, name: model.named(name) if name else model,
         report=report,
         failed_at=_failed_at,
-        card=_card,
+        card=card,
         devices=devices,
     )
 
@@ -66,6 +70,12 @@ def _files() -> Any:
     from axon_nb.training import saved  # not before something is saved
 
     return saved
+
+
+def _serialize() -> Any:
+    from axon_nb import serialize  # not before a cell is run again
+
+    return serialize
 
 
 def _unapplied(value: object) -> str | None:
@@ -78,10 +88,6 @@ def _failed_at(model: Model, known: Report) -> Source | None:
     failed = next((row.key for row in known.rows if row.status == "failed"), None)
     layer = None if failed is None else model.nodes[failed].layer
     return None if layer is None else layer.joined or layer.source
-
-
-def _card(known: Report, look: Look) -> dict[str, str]:
-    return {"text/html": card_html(known, look), "text/plain": card_text(known, look)}
 
 
 def family(layer: object) -> str:

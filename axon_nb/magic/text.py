@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from types import CodeType
 from typing import NoReturn
 
-from axon_nb.errors import CellError
-from axon_nb.magic.caret import Span, point, span_of, split_lines
+from axon_nb.caret import Span, span_of, split_lines
+from axon_nb.errors import CellError, point
 from axon_nb.magic.header import MAGIC, Header, Input, read_header
 from axon_nb.magic.mistakes import UNREADABLE, explain
 from axon_nb.magic.scan import first_code, join_pipes

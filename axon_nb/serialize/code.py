@@ -6,6 +6,7 @@ Knows nothing about notebooks: the text of a cell is text.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from axon_nb.graph import Model, Node, Structure, verb
 from axon_nb.policies import Policy
@@ -38,12 +39,15 @@ def code(model: Model, name: str | None = None, *, target: str = "axon", python:
     Args:
         model: any model.
         name: what it is called: the text begins with ``%%axon NAME``. Without, it is the body of a cell.
-        target: ``"axon"``, ``"python"``, or another that is installed.
+        target: ``"axon"``, the text of a ``%%axon`` cell; ``"python"``, a plain program with this package; or another:
+            ``"torch"``, ``"tinygrad"``, ``"keras"`` (their weights: ``weights_for``), or ``"elixir"``, the Axon that
+            this package comes from.
         python: the same as ``target="python"``: a plain program.
 
     Raises:
         GraphError: two nodes have the same name.
         UnknownNameError: there is no such target.
+        InteropError: a layer has no code in the framework; names it.
 
     Example:
         >>> from axon_nb import dense, input
@@ -55,6 +59,17 @@ def code(model: Model, name: str | None = None, *, target: str = "axon", python:
         | dense(10, "softmax")
     """
     return Code(targets["python" if python else target](model, name))
+
+
+def needed(model: Model) -> dict[str, Any]:
+    """Return what the code of a model asks for by name: layers, functions and values that are the user's own.
+
+    Example:
+        >>> from axon_nb import input
+        >>> list(needed(input((None, 4)) | (lambda t: t.clip(0, 6))))
+        ['function_0']
+    """
+    return Speller(model).things
 
 
 def _axon(model: Model, name: str | None) -> str:

@@ -19,7 +19,7 @@ from axon_nb.errors import GraphError, brief
 from axon_nb.graph import Model, Node, verb
 from axon_nb.rows import Report, Row
 from axon_nb.serialize.align import align
-from axon_nb.serialize.equality import hook_key, inputs_of, same, structure
+from axon_nb.serialize.equality import hook_key, inputs_of, outputs_of, same
 from axon_nb.serialize.tables import html_table, text_table
 from axon_nb.surgery.freeze import rules_of
 from axon_nb.trace import report
@@ -47,6 +47,8 @@ class Diff:
     changes: tuple[Change, ...]
     totals: tuple[tuple[str, str, str], ...]
     """What is counted, before, and after, where they differ."""
+    deltas: tuple[str, ...]
+    """For each of these how much more it is: ``+48, +253%``; empty where that is not known."""
     kept: int
     """How many layers are the same."""
     outputs: str = ""
@@ -84,13 +86,24 @@ class Diff:
         words = [f"{number} {kind}" for kind, number in counts if number] + [self.outputs] * bool(self.outputs)
         return f"{', '.join(words) or 'only sizes changed'}; {self.kept} the same"
 
+    @property
+    def headline(self) -> str:
+        """The summary, and by how much parameters and cost differ."""
+        return "; ".join([self.summary, *(line[0].lower() + line[1:] for line in self._totals())])
+
+    def _totals(self) -> list[str]:
+        return [
+            f"{name}: {before} {_ARROW} {after}" + (f" ({delta})" if delta else "")
+            for (name, before, after), delta in zip(self.totals, self.deltas, strict=True)
+        ]
+
     def _rows(self) -> list[tuple[str, str, str]]:
         return [(_SIGNS[one.kind], one.name, "; ".join(one.what)) for one in self.changes[:_MOST]]
 
     def _lines(self) -> list[str]:
         more = len(self.changes) - _MOST
         notes = [f"... and {more} more"] if more > 0 else []
-        return notes + [f"{name}: {before} {_ARROW} {after}" for name, before, after in self.totals]
+        return notes + self._totals()
 
     def __repr__(self) -> str:
         table = [text_table(_HEADS, self._rows(), [])] if self.changes else []
@@ -126,15 +139,20 @@ def diff(old: Model, new: Model) -> Diff:
         ~  dense_0  units 2 → 8; shape (None, 2) → (None, 8); parameters 10 → 40
         +  relu_0   relu()
         ~  dense_1  parameters 9 → 27
-        Parameters: 19 → 67
-        Size: 76 bytes → 268 bytes
-        Multiply-adds: 14 → 56
+        Parameters: 19 → 67 (+48, +253%)
+        Size: 76 bytes → 268 bytes (+253%)
+        Multiply-adds: 14 → 56 (+42, +300%)
     """
     for model in (old, new):
         if not isinstance(model, Model):
             problem = "diff compares two models"
             raise GraphError(problem, got=brief(model))
-    return _Comparison(old, new).diff()
+    return compare(old, new, (report(old), report(new)))
+
+
+def compare(old: Model, new: Model, reports: tuple[Report, Report]) -> Diff:
+    """Compare two models whose rows are known."""
+    return _Comparison(old, new, reports).diff()
 
 
 @verb
@@ -147,9 +165,9 @@ Model.diff = _diff  # type: ignore[attr-defined]
 
 
 class _Comparison:
-    def __init__(self, old: Model, new: Model) -> None:
+    def __init__(self, old: Model, new: Model, reports: tuple[Report, Report]) -> None:
         self.old, self.new = old, new
-        self.reports = (report(old), report(new))
+        self.reports = reports
         self.rows: dict[Node, Row] = {}
         for model, told in zip((old, new), self.reports, strict=True):
             self.rows.update(zip(model.nodes, told.rows, strict=True))
@@ -180,7 +198,8 @@ class _Comparison:
         changes += map(self._removed, gone[at:])
         totals = self.reports[1].totals
         whole = totals.trainable + totals.frozen + totals.state
-        return Diff(tuple(changes), self._totals(), kept, self._outputs(bool(changes)), whole)
+        counted, deltas = self._totals()
+        return Diff(tuple(changes), counted, deltas, kept, self._outputs(bool(changes)), whole)
 
     def _removed(self, node: Node) -> Change:
         return Change("removed", self.rows[node].name, (self._words(node),))
@@ -193,9 +212,9 @@ class _Comparison:
     def _compare(self, a: Node, b: Node) -> tuple[str, ...]:
         old, new = self.rows[a], self.rows[b]
         what = [
-            f"{name} {value_words(a.options.get(name))} {_ARROW} {value_words(b.options.get(name))}"
+            f"{name} {value_words(x)} {_ARROW} {value_words(y)}"
             for name in dict.fromkeys([*a.options, *b.options])
-            if same(a.options.get(name)) != same(b.options.get(name))
+            if (x := a.options.get(name)) is not (y := b.options.get(name)) and same(x) != same(y)
         ]
         if not what and a.layer.declaration.function is not b.layer.declaration.function:
             what.append("another function")
@@ -245,12 +264,14 @@ class _Comparison:
             found.append((parent, index))
         return found
 
-    def _totals(self) -> tuple[tuple[str, str, str], ...]:
+    def _totals(self) -> tuple[tuple[tuple[str, str, str], ...], tuple[str, ...]]:
         old, new = (_totals(told) for told in self.reports)
-        return tuple((name, old[name], new[name]) for name in old if old[name] != new[name])
+        told = [name for name in old if old[name] != new[name]]
+        totals = tuple((name, old[name][0], new[name][0]) for name in told)
+        return totals, tuple(_delta(old[name][1], new[name][1], is_size=name == "Size") for name in told)
 
     def _outputs(self, changed: bool) -> str:
-        if structure(self.old)[1] == structure(self.new)[1] or (changed and _like(self.old) == _like(self.new)):
+        if outputs_of(self.old) == outputs_of(self.new) or (changed and _like(self.old) == _like(self.new)):
             return ""
         return "other outputs"
 
@@ -264,10 +285,22 @@ def _like(model: Model) -> Any:
     return shape(model.outputs)
 
 
-def _totals(told: Report) -> dict[str, str]:
+def _totals(told: Report) -> dict[str, tuple[str, int | None]]:
     totals = told.totals
     whole = totals.trainable + totals.frozen + totals.state
-    return {"Parameters": count(whole), "Size": size(totals.nbytes), "Multiply-adds": count(totals.macs)}
+    return {
+        "Parameters": (count(whole), whole),
+        "Size": (size(totals.nbytes), totals.nbytes),
+        "Multiply-adds": (count(totals.macs), totals.macs),
+    }
+
+
+def _delta(old: int | None, new: int | None, *, is_size: bool) -> str:
+    """Say how much more it is, in numbers and as a share; of a size, which is rounded, only as a share."""
+    if old is None or new is None:
+        return ""
+    number = [] if is_size else [f"{new - old:+,}"]
+    return ", ".join(number + ([f"{(new - old) / old:+.0%}"] if old else []))
 
 
 def _policy(node: Node) -> str:

@@ -56,7 +56,13 @@ def structure(model: Model) -> tuple[Any, ...]:
         )
         for node in model.nodes
     )
-    return nodes, frozen_structure(model.outputs, places.__getitem__)
+    return nodes, outputs_of(model)
+
+
+def outputs_of(model: Model) -> Any:
+    """Return which nodes are outputs, by their places, nested as the outputs are."""
+    places = {node: index for index, node in enumerate(model.nodes)}
+    return frozen_structure(model.outputs, places.__getitem__)
 
 
 def node_key(node: Node) -> tuple[Any, ...]:

@@ -43,6 +43,8 @@ class Speller:
         }
         self.imports: set[str] = set()
         self.needs: dict[str, str] = {}
+        self.things: dict[str, Any] = {}
+        """What ``needs`` asks for."""
         self._customs: dict[int, str] = {}
         self._written: dict[Part, str] = {}
         self.write: Callable[[Model, str], str] = _unwritten
@@ -67,7 +69,8 @@ class Speller:
             kind = "a function of tensors" if is_plain(declaration) else "a layer"
             written = f", {node.layer.source}" if node.layer.source else ""
             hint = declaration.name if declaration.name != "function" else place
-            self._custom(declaration.function, hint, kind + written)
+            name = self._custom(declaration.function, hint, kind + written)
+            self.things[name] = LayerType(declaration)
         for name, value in node.options.items():
             if isinstance(value, Part):
                 for inner in value.model.nodes:
@@ -81,6 +84,7 @@ class Speller:
         if id(thing) not in self._customs:
             self._customs[id(thing)] = name = self.variable(hint)
             self.needs[name] = kind
+            self.things[name] = thing
         return self._customs[id(thing)]
 
     def variable(self, hint: str, *others: str) -> str:

@@ -17,6 +17,7 @@ from axon_nb.data import as_inputs, as_numbers, check_finite
 from axon_nb.engine import RUNTIME, Program, ready, uninterrupted, upload
 from axon_nb.engine import random as streams
 from axon_nb.errors import DataError, OptionError, ParamsError, TrainingError, brief, unknown
+from axon_nb.functional.dropout import box_muller
 from axon_nb.graph import Model
 from axon_nb.lazy import numpy as np
 from axon_nb.params import Params, realize
@@ -105,12 +106,8 @@ class Scene:
         return streams.uniform(words, stepper.counter, self._draws - 1, tuple(shape), device=stepper.device)
 
     def normal(self, shape: Any) -> Tensor:
-        """Draw numbers from the normal distribution, others at each step.
-
-        Source: Box and Muller 1958.
-        """
-        first, second = self.random(shape), self.random(shape)
-        return (-2 * (1 - first).log()).sqrt() * (second * 2 * np.pi).cos()
+        """Draw numbers from the normal distribution, others at each step."""
+        return box_muller(self.random(shape), self.random(shape))
 
 
 class CustomStepper:

@@ -15,6 +15,7 @@ from axon_nb.errors import DataError, OptionError, brief
 from axon_nb.graph import Model, Node
 from axon_nb.lazy import numpy as np
 from axon_nb.shapes import show, whole
+from axon_nb.training.shelf import Cut
 from axon_nb.training.sources import as_source, host, is_arrays
 
 
@@ -27,6 +28,8 @@ class Batch:
     """Arrays by output."""
     weights: Any = None
     """How much each sample counts, or ``None``."""
+    cut: Cut | None = None
+    """The same as samples of arrays, inputs first, then labels and weights, where it is cut from arrays."""
 
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values()))) if self.inputs else len(self.labels[0])
@@ -170,13 +173,14 @@ def _from_arrays(
     y = labels(host(data[1]), shapes)
     weights = _sample_weights(data[2], samples) if len(data) == 3 else None
     size = min(check_batch_size(batch_size), samples)
+    whole = [*arrays.values(), *y, *([] if weights is None else [weights])]
 
     def batches(epoch: int, start: int = 0) -> Iterator[Batch]:
         order = order_of(samples, seed, epoch, shuffle=shuffle)
         for begin, end in cuts(samples, size, start, steps):
             at = order[begin:end]
             inputs = {node: array[at] for node, array in arrays.items()}
-            yield Batch(inputs, tuple(one[at] for one in y), None if weights is None else weights[at])
+            yield Batch(inputs, tuple(one[at] for one in y), None if weights is None else weights[at], Cut(whole, at))
 
     count = -(-samples // size)
     shapes = {name: (size, *shape[1:]) for name, shape in shapes.items()}

@@ -10,6 +10,7 @@ from typing import Any
 
 from axon_nb.graph import Model, verb
 from axon_nb.params import Params
+from axon_nb.training.arguments import told
 from axon_nb.training.callbacks import Validate
 from axon_nb.training.feed import check_batch_size, split, whole_number
 from axon_nb.training.loop import Loop, run_all
@@ -18,6 +19,7 @@ from axon_nb.training.trained import Trained
 
 
 @verb
+@told
 def fit(
     model: Model, data: Any, *, loss: str | Callable[..., Any] | Any, optimizer: Any = "adam", epochs: int = 1,
     batch_size: int = 32, metrics: Any = (), validation: Any = None, callbacks: Iterable[Any] = (),

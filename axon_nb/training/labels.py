@@ -5,11 +5,10 @@ Knows nothing about the loop.
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from axon_nb.data import as_numbers, check_finite
-from axon_nb.errors import DataError
+from axon_nb.errors import DataError, warn
 from axon_nb.functional.loss import class_axis, fits_class_numbers
 from axon_nb.functional.losses import losses
 from axon_nb.lazy import numpy as np
@@ -104,7 +103,7 @@ def _classes(array: np.ndarray, output: tuple[int, ...], loss: str, layer: str, 
     if axis is None and at != 1 and len(output) > 2 and fits_class_numbers(array.shape, output, 1):
         text = f"the labels {show(array.shape)} fit the output {show(output)} of {layer} with the classes on its last"
         text = f"{text} axis, which is taken, and on axis 1: losses.{loss}(axis=1) or axis=-1 says which"
-        warnings.warn(text, stacklevel=2)
+        warn(text)
     array = array.reshape(numbers)
     if classes == 1:
         problem = f"{layer} has one output, and {loss} compares classes"

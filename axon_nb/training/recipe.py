@@ -17,11 +17,13 @@ from axon_nb.functional.metric import base_of
 from axon_nb.graph import Model, Node, leaves, where
 from axon_nb.params import Params
 from axon_nb.shapes import show
-from axon_nb.trace import trace
+from axon_nb.trace import Trace, trace
 from axon_nb.training.feed import Feed, make_feed
 from axon_nb.training.goal import Goal, Goals, make_goals, named_metrics
 from axon_nb.training.labels import check_labels, prepare_labels
 from axon_nb.training.loss_scale import as_loss_scale
+from axon_nb.training.memory import check_memory
+from axon_nb.training.mending import check_probabilities, mending
 from axon_nb.training.optimizers import as_optimizer
 from axon_nb.training.spread import Spread, as_spread
 from axon_nb.training.step import Trainer, flat_shapes
@@ -99,6 +101,8 @@ class Recipe:
 
     def start(self, feed: Feed, like: Any) -> Params:
         """Draw first weights, or keep those that fit."""
+        if self.on.startswith("CPU"):
+            check_memory(self.model, feed.shapes)
         return draw(self.model, self.seed, like, feed.shapes)
 
     def result(self, params: Params, history: History, note: str) -> Trained:
@@ -119,7 +123,8 @@ class Recipe:
         """Check labels against the outputs for inputs of these shapes; return them by output."""
         samples = next(iter(shapes.values()))[0]
         absent = {node for node in self.model.inputs if self.model.names[node] not in shapes}
-        found = flat_shapes(trace(self.model, dict(shapes), absent).check().output_shape)
+        traced = trace(self.model, dict(shapes), absent).check()
+        found = flat_shapes(traced.output_shape)
         nodes = list(leaves(self.model.outputs))
         if len(found) != len(nodes):
             place = where(nodes[0].layer, self.model.names[nodes[0]])
@@ -128,16 +133,22 @@ class Recipe:
         goals = self.goals
         given = _by_output(y, self.outputs)
         parts = zip(given, nodes, found, goals.parts.values(), strict=True)
-        return tuple(self._labels(one, samples, node, shape, goal) for one, node, shape, goal in parts)
+        return tuple(self._labels(one, samples, node, shape, goal, traced) for one, node, shape, goal in parts)
 
-    def _labels(self, y: Any, samples: int, node: Node, shape: tuple[int, ...], goal: Goal) -> Any:
+    def _labels(self, y: Any, samples: int, node: Node, shape: tuple[int, ...], goal: Goal, traced: Trace) -> Any:
         function = base_of(goal.loss)
         name = next((name for name, known in losses.items() if known is function), None)
         axis = goal.axis
         if name is None:
             array = check_labels(y, samples)
         else:
-            array = prepare_labels(y, samples, shape, name, where(node.layer, self.model.names[node]), axis)
+            place = where(node.layer, self.model.names[node])
+            try:
+                if self.trains:
+                    check_probabilities(goal.loss, name, node, shape, place)
+                array = prepare_labels(y, samples, shape, name, place, axis)
+            except DataError as error:
+                raise mending(error, self.model, node, traced, y, samples, name) from error.__cause__
         _check_class_weights(goal.class_weights, name, shape[class_axis(array.shape, shape, axis)] if shape else 1)
         return array
 

@@ -13,9 +13,9 @@ from typing import Any
 from tinygrad import Tensor
 
 from axon_nb.compiled import Values, as_tensor, forward, map_tensors
-from axon_nb.engine import RUNTIME, Program, settle, uninterrupted, upload
+from axon_nb.engine import RUNTIME, Program, Slots, settle, uninterrupted, upload
 from axon_nb.errors import OptionError, ParamsError
-from axon_nb.graph import Model
+from axon_nb.graph import Model, Node
 from axon_nb.hooks import reads_values
 from axon_nb.lazy import numpy as np
 from axon_nb.params import Params, Path, realize
@@ -25,6 +25,7 @@ from axon_nb.training.goal import Goal, Goals
 from axon_nb.training.independence import is_by_sample
 from axon_nb.training.loss_scale import LossScale, identity
 from axon_nb.training.pile import Pile, or_one
+from axon_nb.training.shelf import Cut, Shelf
 from axon_nb.training.spread import Spread
 from axon_nb.training.sums import Sums
 from axon_nb.training.update import Update
@@ -47,6 +48,8 @@ class Trainer:
         self._full: int | None = None  # samples of the first batch: shorter ones are padded to it where that is exact
         self._pads = goals.per_sample and is_by_sample(model, training=True)
         self._all_count: dict[int, Tensor] = {}
+        self._slots = Slots(device)
+        self._shelf = Shelf(device)
         trainable = {path: leaf.tensor for path, leaf in self._params.leaves.items() if leaf.kind == "trainable"}
         self._trainable = list(trainable.values())
         names = [".".join(path) for path in trainable]
@@ -174,12 +177,33 @@ class Trainer:
         self._full = self._full or count
         size = self._spread.size(max(self._full, count) if self._pads else count, pads=self._pads)
         with RUNTIME:
-            fed = [as_tensor(filled(v, size), node.options["dtype"], self.device) for node, v in batch.inputs.items()]
-            true = [upload(np.asarray(filled(y, size)), self.device) for y in batch.labels]
+            if (cut := self._shelved(batch)) is not None:
+                return self._taken(batch, cut, size)
+            fed = [self._fed(node, filled(value, size)) for node, value in batch.inputs.items()]
+            true = [self._slots.upload(at, np.asarray(filled(y, size))) for at, y in enumerate(batch.labels)]
             if self.sums.shapes is None:
                 self._shape_sums(fed, true)
-            weights = [] if batch.weights is None else [upload(filled(batch.weights, size), self.device)]
+            weights = [] if batch.weights is None else [self._slots.upload("weights", filled(batch.weights, size))]
             return *fed, *true, self._counted(count, size), *weights
+
+    def _shelved(self, batch: Batch) -> Cut | None:
+        """Return what a batch is cut from, where the device holds that, or can."""
+        plain = all(node.options["dtype"] != "bfloat16" for node in batch.inputs)  # which NumPy does not have
+        return batch.cut if plain and not self._spread.shares and self._shelf.fits(batch.cut) else None
+
+    def _taken(self, batch: Batch, cut: Cut, size: int) -> tuple[Tensor, ...]:
+        inputs, labels = len(batch.inputs), len(batch.inputs) + len(batch.labels)
+        kinds = [*(node.options["dtype"] for node in batch.inputs), *[None] * (len(cut.arrays) - inputs)]
+        taken = self._shelf.take(Cut(cut.arrays, filled(cut.at, size)), kinds)
+        if self.sums.shapes is None:
+            self._shape_sums(taken[:inputs], taken[inputs:labels])
+        return *taken[:labels], self._counted(len(batch), size), *taken[labels:]
+
+    def _fed(self, node: Node, value: Any) -> Tensor:
+        dtype = node.options["dtype"]
+        if isinstance(value, Tensor) or dtype == "bfloat16":  # which NumPy does not have
+            return as_tensor(value, dtype, self.device)
+        return self._slots.upload(node, np.asarray(value, dtype))
 
     def _counted(self, count: int, size: int) -> Tensor:
         if count == size and count in self._all_count:

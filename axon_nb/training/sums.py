@@ -10,7 +10,7 @@ from typing import Any
 
 from tinygrad import Tensor
 
-from axon_nb.engine import RUNTIME, overwrite, uninterrupted, upload
+from axon_nb.engine import RUNTIME, download, overwrite, uninterrupted, upload
 from axon_nb.lazy import numpy as np
 
 _HEAD = 3  # samples, losses, weights
@@ -53,7 +53,7 @@ class Sums:
         if self.shapes is None:
             return dict.fromkeys(["loss", *self.goals.names], math.nan)
         with RUNTIME:
-            flat = self.tensor.numpy()
+            flat = download(self.tensor)
         count, total, weight = (float(v) for v in flat[:_HEAD])
         if not count and math.isfinite(total):
             return dict.fromkeys(["loss", *self.goals.names], math.nan)
@@ -65,7 +65,7 @@ class Sums:
     def look(self) -> tuple[float | None, float]:
         """Return the loss so far (``None`` without samples), and how many were counted before it was not finite."""
         with RUNTIME:
-            count, total, weight = (float(v) for v in self.tensor.numpy()[:_HEAD])
+            count, total, weight = (float(v) for v in download(self.tensor)[:_HEAD])
         return (total / (weight or 1) if count or not math.isfinite(total) else None), count
 
     def clear(self) -> None:

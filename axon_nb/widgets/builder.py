@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+from axon_nb.declaration import Declaration
 from axon_nb.display.views import View, card
 from axon_nb.errors import AxonError, brief, unknown
 from axon_nb.graph import INPUT, Model
@@ -25,7 +26,7 @@ from axon_nb.widgets.fixes import Offer, offers
 from axon_nb.widgets.guard import Guard
 from axon_nb.widgets.opening import input_for, name_of, own_layers, text_of
 from axon_nb.widgets.rebuild import Version, called, rebuild
-from axon_nb.widgets.shown import Shown
+from axon_nb.widgets.shown import Shown, look_again
 from axon_nb.widgets.values import check, literal_options, typed, write
 
 
@@ -99,6 +100,11 @@ class Builder(Shown):
         return self._model
 
     @property
+    def version(self) -> Version:
+        """The text and all that is known of it."""
+        return self._version
+
+    @property
     def error(self) -> AxonError | None:
         """Why the text makes no model that fits; ``None`` where it does."""
         return self._version.error
@@ -116,7 +122,7 @@ class Builder(Shown):
     @property
     def layers(self) -> list[str]:
         """The names of the layers, as the methods take them."""
-        return [row.name for row in self.report.rows]
+        return list(self._version.rows)
 
     @cached_property
     def _offers(self) -> list[Offer]:
@@ -300,13 +306,14 @@ class Builder(Shown):
         self.__dict__.pop("_offers", None)
         if version.is_valid:
             self._model = version.model
-        if self.selected not in {row.name for row in version.report.rows}:
+        if self.selected not in version.rows:
             self.selected = None
         self._tell()
 
     def _tell(self) -> None:
         for listener in self._listeners:
             listener()
+        look_again()
 
     def _change(self, edit: edits.Edit, *, own: bool = False) -> None:
         if edit.text == self.text:
@@ -334,7 +341,7 @@ class Builder(Shown):
         return self._version.document
 
     def _known(self, layer: str) -> str:
-        if not isinstance(layer, str) or layer not in self.layers:
+        if not isinstance(layer, str) or layer not in self._version.rows:
             msg = "layer"
             raise unknown(msg, layer, self.layers, error=EditError)
         return layer
@@ -342,7 +349,7 @@ class Builder(Shown):
     def _step(self, layer: str) -> ast.expr:
         step = self._version.steps.get(self._known(layer))
         if step is None:
-            source = next(row.source for row in self.report.rows if row.name == layer)
+            source = self._version.rows[layer].source
             problem = f"{layer} is not written in this text" + (f" but in {source}" if source else "")
             raise EditError(problem, fix="change it there")
         return step
@@ -358,7 +365,7 @@ class Builder(Shown):
         if self._known(after) in self._version.steps:
             return self._version.steps[after], False
         # It was made elsewhere, by a function for example: what reads it may be written here.
-        row = next(row for row in self.report.rows if row.name == after)
+        row = self._version.rows[after]
         reader = next((one.name for one in self.report.rows if row.key in one.parents), None)
         return (
             (self._step(reader), True)
@@ -383,8 +390,8 @@ class Builder(Shown):
         declared = self._declaration(layer)
         given = dict(options)
         name = check_name(given.pop("name", None))
-        for option in given:
-            declared.option(option)
+        for key in given:
+            declared.option(key)
         parts = []
         for number, option in enumerate(declared.options):
             if option.name not in given and not option.required:
@@ -397,11 +404,14 @@ class Builder(Shown):
             parts.append(f"name={write(name)}")
         return f"{layer}({', '.join(parts)})"
 
-    def _declaration(self, layer: str) -> Any:
+    def _declared(self, layer: str) -> Declaration | None:
         if layer == "input":
             return INPUT
         known = self.names.get(layer, registry.get(layer)) if isinstance(layer, str) else None
-        declared = getattr(known, "declaration", None)
+        return getattr(known, "declaration", None)
+
+    def _declaration(self, layer: str) -> Declaration:
+        declared = self._declared(layer)
         if declared is None:
             msg = "layer"
             raise unknown(msg, layer, self.palette_names())
@@ -415,13 +425,9 @@ class Builder(Shown):
     def _called(self, step: ast.expr, layer: str) -> str:
         """Return the name by which a step calls its layer, where that is one with options of its own."""
         name = called(step)
-        row = next(row for row in self.report.rows if row.name == layer)
-        try:
-            declared = self._declaration(name)
-        except AxonError:
-            declared = None
-        is_one = isinstance(step, ast.Call | ast.Name) and declared is not None
-        if not is_one or (row.status == "ok" and declared.name != row.op):
+        row, declared = self._version.rows[layer], self._declared(name)
+        is_one = isinstance(step, ast.Call | ast.Name)
+        if not is_one or declared is None or (row.status == "ok" and declared.name != row.op):
             problem = f"{layer} is made by {name}, which has no options of its own here"
             raise EditError(problem, fix="change the text")
         return name
@@ -447,29 +453,24 @@ class Builder(Shown):
         declared = self._declaration(self._called(self._step(layer), layer))
         return {name: typed(declared.option(name), text, declared.name) for name, text in fields.items()}
 
-    def declaration_of(self, layer: str) -> tuple[Any, bool]:
+    def declaration_of(self, layer: str) -> tuple[Declaration | None, bool]:
         """Return the declaration of a layer, if it has one, and whether its options can be changed in this text."""
-        model = self._version.model
-        node = next((one for one, name in model.names.items() if name == layer), None) if model else None
-        try:
-            return self._declaration(self._called(self._step(layer), layer)), True
-        except AxonError:
-            return (node.layer.declaration if node else None), False
+        node, step = self._version.nodes.get(layer), self._version.steps.get(layer)
+        with contextlib.suppress(AxonError):
+            if step is not None:
+                return self._declared(self._called(step, layer)), True
+        return (node.layer.declaration if node else None), False
 
     def options_of(self, layer: str) -> dict[str, Any] | None:
         """Return the options of a layer; ``None`` where its call fails."""
-        model = self._version.model
-        node = next((one for one, name in model.names.items() if name == layer), None) if model else None
+        node = self._version.nodes.get(layer)
         if node is not None:
             return node.options
         step = self._version.steps.get(layer)
         if not isinstance(step, ast.Call):
             return None
-        try:
-            declared = self._declaration(called(step))
-        except AxonError:
-            return None
-        return literal_options(declared, step)
+        declared = self._declared(called(step))
+        return None if declared is None else literal_options(declared, step)
 
     def given_name(self, layer: str) -> str | None:
         """Return the name that a layer was given, if it was."""

@@ -7,21 +7,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from axon_nb.display.diagram import hooked_svg
+from axon_nb.declaration import Declaration
 from axon_nb.display.html import clean_lines
 from axon_nb.errors import AxonError
 from axon_nb.layer import registry
-from axon_nb.rows import Report
+from axon_nb.widgets.deltas import Parts
 from axon_nb.widgets.document import EditError
-from axon_nb.widgets.forms import fields, palette, row_data, totals
-from axon_nb.widgets.placing import place
+from axon_nb.widgets.forms import drawn, kind, palette, table_rows, totals, values
+from axon_nb.widgets.rebuild import Version
 from axon_nb.widgets.shown import text_of
 from axon_nb.widgets.skin import Skin
 
 if TYPE_CHECKING:
     from axon_nb.widgets.builder import Builder
 
-_MOST_DRAWN = 16
+_MOST_KEPT = 16
 _JOINS = ("add", "concatenate", "multiply", "subtract")
 
 
@@ -81,55 +81,61 @@ def make_skin(builder: Builder) -> Skin:
 
 
 class _State:
-    """What a page shows of a builder; drawn again only when the rows have changed."""
+    """What a page shows of a builder; made anew only when the text has changed."""
 
     def __init__(self, builder: Builder) -> None:
         self.builder = builder
-        self.drawn: dict[int, tuple[Report, str]] = {}
+        self.known: dict[int, tuple[Version, dict[str, Any]]] = {}
+        self.kinds: dict[str, tuple[Declaration, dict[str, Any]]] = {}
         named = [(name, builder.names.get(name, registry.get(name))) for name in builder.palette_names()]
         self.palette = palette(named)
 
     def __call__(self) -> dict[str, Any]:
         builder = self.builder
-        report = builder.report
-        known = self.drawn.get(id(report))
-        if known is None or known[0] is not report:
-            if len(self.drawn) >= _MOST_DRAWN:
-                self.drawn.clear()
-            known = self.drawn[id(report)] = (report, hooked_svg(report, place) if report.rows else "")
+        known = self.of(builder.version)
         return {
             "palette": self.palette,
-            "text": builder.text,
-            "rows": [row_data(row) for row in report.rows],
-            "svg": known[1],
-            "totals": totals(report),
-            "error": clean_lines(builder.error) if builder.error and builder.text.count("\n") > 1 else "",
-            "fixes": list(builder.fixes) if builder.error else [],
+            "joins": list(_JOINS),
+            "kinds": Parts((name, data) for name, (_, data) in self.kinds.items()),
+            **known,
             "selected": builder.selected,
-            "form": form(builder),
             "can_undo": builder.can_undo,
             "can_redo": builder.can_redo,
-            "joins": list(_JOINS),
         }
 
+    def of(self, version: Version) -> dict[str, Any]:
+        """Describe a version; those that undo and redo come back to are kept."""
+        known = self.known.get(id(version))
+        if known is None or known[0] is not version:
+            if len(self.known) >= _MOST_KEPT:
+                self.known.clear()
+            known = self.known[id(version)] = (version, self.described(version))
+        return known[1]
 
-def form(builder: Builder) -> dict[str, Any] | None:
-    """Describe the form of the selected layer."""
-    layer = builder.selected
-    if layer is None:
-        return None
-    row = next((row for row in builder.report.rows if row.name == layer), None)
-    declaration, own = builder.declaration_of(layer)
-    options = builder.options_of(layer)
-    if row is None or declaration is None:
-        return {"layer": layer, "op": row.op if row else "", "family": row.family if row else "", "doc": "", "name": "",
-                "fields": [], "editable": False}  # fmt: skip
-    return {
-        "layer": layer,
-        "op": declaration.name,
-        "family": declaration.family,
-        "doc": declaration.doc.partition("\n")[0],
-        "name": builder.given_name(layer) or "",
-        "fields": fields(declaration, options),
-        "editable": own,
-    }
+    def described(self, version: Version) -> dict[str, Any]:
+        builder, report, error = self.builder, version.report, version.error
+        return {
+            "text": version.text,
+            "forms": Parts((name, self.form(name)) for name in version.rows),
+            "rows": table_rows(report),
+            **drawn(report),
+            "totals": totals(report),
+            "error": clean_lines(error) if error and version.text.count("\n") > 1 else "",
+            "fixes": list(builder.fixes) if error else [],
+        }
+
+    def form(self, layer: str) -> dict[str, Any]:
+        """Describe the form of a layer: what its fields hold, and of which kind it is."""
+        builder = self.builder
+        declaration, own = builder.declaration_of(layer)
+        if declaration is None:
+            return {"kind": None, "own": False}
+        known = self.kinds.get(declaration.name)
+        if known is None or known[0] is not declaration:
+            self.kinds[declaration.name] = (declaration, kind(declaration))
+        return {
+            "kind": declaration.name,
+            "own": own,
+            "given": builder.given_name(layer) or "",
+            "values": values(declaration, builder.options_of(layer)),
+        }

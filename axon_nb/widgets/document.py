@@ -9,7 +9,7 @@ import ast
 import bisect
 import re
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from axon_nb.errors import AxonError
 from axon_nb.magic.scan import Token, tokens
@@ -85,8 +85,7 @@ class Document:
             >>> Document.read("%%axon m\ninput((None, 4)) | dense(2)").cell.name
             'm'
         """
-        header, body = split_header(text)
-        return Document(text, read_cell(header or "", body, valued=_FLAGS))
+        return _read(text)
 
     @cached_property
     def lines(self) -> list[int]:
@@ -232,6 +231,12 @@ class Document:
         """Return the space that a line begins with."""
         found = re.compile(r"[ \t]*").match(self.text, self.lines[self.line_of(place) - 1])
         return found.group() if found else ""
+
+
+@lru_cache(maxsize=16)  # an edit reads its text, and so does who runs it
+def _read(text: str) -> Document:
+    header, body = split_header(text)
+    return Document(text, read_cell(header or "", body, valued=_FLAGS))
 
 
 def _is_pipe(node: ast.AST) -> bool:

@@ -5,7 +5,6 @@ Knows nothing about pages. Only the layer that is chosen is run to: the model is
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,14 +12,17 @@ from axon_nb.compiled import Values, as_tensor, forward
 from axon_nb.data import as_inputs
 from axon_nb.engine import RUNTIME, default_device
 from axon_nb.errors import DataError, OptionError, brief, unknown
+from axon_nb.functional.attention import watched
 from axon_nb.graph import Model, Node
 from axon_nb.lazy import numpy as np
 from axon_nb.params import Params
 from axon_nb.shapes import show
 from axon_nb.trace import report
+from axon_nb.widgets.drawing import centred, into, resized, sides
 from axon_nb.widgets.shown import Shown
 
 _MOST_SAMPLES = 64
+_MAY_ATTEND = ("attention", "custom")
 
 
 class Explorer(Shown):
@@ -57,6 +59,7 @@ class Explorer(Shown):
         self.drawn: Any = None
         """What was drawn by hand, as the model gets it; ``None`` while a sample is shown."""
         self._outputs: dict[str, Any] = {}
+        self._of_drawn: dict[str, Any] = {}
 
     @property
     def count(self) -> int:
@@ -82,13 +85,14 @@ class Explorer(Shown):
             problem = f"the samples are 0 to {self.count - 1}"
             raise OptionError(problem, got=brief(sample))
         self.sample, self.drawn = sample, None
-        self._outputs.pop("drawn", None)
+        self._of_drawn = {}
 
     def output(self, layer: str | None = None) -> Any:
         """Return what a layer gives for all samples: an array, or a tuple of them."""
         name = self._known(layer)
         if name not in self._outputs:
-            self._outputs = {key: one for key, one in self._outputs.items() if key == "drawn"}  # one layer is kept
+            end = self._end()  # of all layers one is kept, beside the answer
+            self._outputs = {key: one for key, one in self._outputs.items() if key == end}
             self._outputs[name] = self._run(name, self.samples)
         return self._outputs[name]
 
@@ -96,7 +100,52 @@ class Explorer(Shown):
         """Return what a layer gives for the sample that is shown, or for what was drawn."""
         if self.drawn is None:
             return _map(self.output(layer), lambda one: one[self.sample])
-        return _map(self._run(self._known(layer), self.drawn), lambda one: one[0])
+        name = self._known(layer)
+        if name not in self._of_drawn:
+            self._of_drawn[name] = _map(self._run(name, self.drawn), lambda one: one[0])
+        return self._of_drawn[name]
+
+    def attention(self, layer: str | None = None) -> list[Any]:
+        """Return where a layer attends, for what is shown: an array (heads, queries, keys) of each attention in it.
+
+        Each row sums to 1: the shares that the keys have in what a query gets. Empty where a layer has no attention.
+
+        Example:
+            >>> import numpy as np
+            >>> from axon_nb import input, multi_head_attention
+            >>> from axon_nb.widgets.explorer import Explorer
+            >>> model = input((None, 5, 8), name="x") | multi_head_attention(heads=2)
+            >>> explorer = Explorer(model.compile(), np.ones((3, 5, 8), "float32"))
+            >>> explorer.attention()[0].shape
+            (2, 5, 5)
+        """
+        name = self._known(layer)
+        if _find(self.model, name).layer.declaration.family not in _MAY_ATTEND:
+            return []
+        part = self.model.upto(name)  # type: ignore[attr-defined]  # a verb
+        last = _find(part, name)
+        with RUNTIME, watched() as seen:
+
+            def each(node: Node, tensor: Any) -> Any:
+                if node is not last:
+                    seen.clear()
+                return tensor
+
+            self._forward(part, self._tensors(), each)
+            return [one.numpy()[0].reshape(-1, *one.shape[-2:]) for one in seen if one.ndim > 2]
+
+    def _tensors(self) -> dict[tuple[str, ...], Any]:
+        device = default_device()
+        return {path: one.tensor.detach().clone().to(device) for path, one in self.params.leaves.items()}
+
+    def _forward(self, model: Model, weights: dict[tuple[str, ...], Any], each: Any = None) -> Any:
+        """Run a model on what is shown, layer by layer; nothing is computed before it is asked for."""
+        device = default_device()
+        samples = self.drawn or {name: value[self.sample : self.sample + 1] for name, value in self.samples.items()}
+        wanted = {name: value for name, value in samples.items() if name in {model.names[one] for one in model.inputs}}
+        inputs = as_inputs(model, wanted)
+        tensors = {one: as_tensor(value, one.options["dtype"], device) for one, value in inputs.items()}
+        return forward(model, Values(weights, device=device), tensors, training=False, each=each)
 
     def _run(self, name: str, samples: Mapping[str, Any]) -> Any:
         node = _find(self.model, name)
@@ -126,14 +175,9 @@ class Explorer(Shown):
         wanted = {p: one.tensor for p, one in leaves.items() if p[:-1] == path and one.kind == "trainable"}
         if not wanted:
             return {}
-        device = default_device()
-        samples = self.drawn or {name: value[self.sample : self.sample + 1] for name, value in self.samples.items()}
         with RUNTIME:
-            fresh = {p: one.tensor.detach().clone().to(device) for p, one in leaves.items()}
-            inputs = as_inputs(self.model, dict(samples))
-            tensors = {one: as_tensor(value, one.options["dtype"], device) for one, value in inputs.items()}
-            result = forward(self.model, Values(fresh, device=device), tensors, training=False)
-            answer = _leaf(result).float().max()
+            fresh = self._tensors()
+            answer = leaf(self._forward(self.model, fresh)).float().max()
             found = answer.gradient(*(fresh[p] for p in wanted))
             return {p[-1]: one.numpy() for p, one in zip(wanted, found, strict=True)}
 
@@ -177,11 +221,12 @@ class Explorer(Shown):
             problem = "a drawing is a table of numbers"
             raise DataError(problem, got=brief(pixels))
         name, shape = self.canvas()
-        side = _sides(shape)
-        picture = _centred(_resized(np.clip(table, 0, 1), side))
+        side = sides(shape)
+        picture = centred(resized(np.clip(table, 0, 1), side))
         low, high = float(self.samples[name].min()), float(self.samples[name].max())
         scaled = low + picture * (high - low)
-        self.drawn = {name: np.broadcast_to(_into(scaled, shape), (1, *shape)).astype(np.float32)}
+        self._of_drawn = {}
+        self.drawn = {name: np.broadcast_to(into(scaled, shape), (1, *shape)).astype(np.float32)}
         return self.predict()
 
     def canvas(self) -> tuple[str, tuple[int, ...]]:
@@ -193,7 +238,7 @@ class Explorer(Shown):
         shapes = {name: tuple(value.shape[1:]) for name, value in self.samples.items()}
         if len(shapes) == 1:
             name, shape = next(iter(shapes.items()))
-            if _sides(shape):
+            if sides(shape):
                 return name, shape
         problem = "the model takes no single picture to draw on"
         raise DataError(problem, got=", ".join(f"{name} {show(shape)}" for name, shape in shapes.items()))
@@ -242,66 +287,17 @@ def _map(value: Any, function: Any) -> Any:
     return tuple(_map(part, function) for part in value) if isinstance(value, tuple) else function(value)
 
 
-def _leaf(value: Any) -> Any:
+def leaf(value: Any) -> Any:
+    """Take the first of several results.
+
+    Example:
+        >>> leaf({"a": (1, 2)})
+        1
+    """
     while isinstance(value, tuple | dict):
         value = next(iter(value.values())) if isinstance(value, dict) else value[0]
     return value
 
 
 def _first_of(value: Any) -> Any:
-    return np.asarray(_leaf(value))
-
-
-def _sides(shape: tuple[int, ...]) -> tuple[int, int] | None:
-    """Find height and width of a picture in a sample's shape.
-
-    Example:
-        >>> _sides((1, 28, 28)), _sides((32, 32, 3)), _sides((784,)), _sides((10,))
-        ((28, 28), (32, 32), (28, 28), None)
-    """
-    if len(shape) == 3:
-        return shape[:2] if shape[-1] in (1, 3) and shape[0] not in (1, 3) else shape[1:]
-    if len(shape) == 2 and min(shape) > 3:
-        return shape
-    if len(shape) == 1 and shape[0] >= 16 and math.isqrt(shape[0]) ** 2 == shape[0]:
-        return math.isqrt(shape[0]), math.isqrt(shape[0])
-    return None
-
-
-def _into(picture: Any, shape: tuple[int, ...]) -> Any:
-    if len(shape) == 3:
-        return picture[..., None] if shape[-1] in (1, 3) and shape[0] not in (1, 3) else picture[None]
-    return picture.reshape(shape)
-
-
-def _resized(table: Any, sides: tuple[int, int] | None) -> Any:
-    """Bring a picture to a size by the mean of the cells that each new cell covers.
-
-    Example:
-        >>> _resized(np.eye(4, dtype="float32"), (2, 2)).tolist()
-        [[0.5, 0.0], [0.0, 0.5]]
-    """
-    if sides is None or table.shape == sides:
-        return table
-    for axis, size in enumerate(sides):
-        edges = np.linspace(0, table.shape[axis], size + 1)
-        whole = np.concatenate([np.zeros_like(table.take([0], axis)), np.cumsum(table, axis)], axis)
-        at = np.arange(table.shape[axis] + 1)
-        lines = np.moveaxis(whole, axis, -1).reshape(-1, len(at))
-        sums = np.stack([np.interp(edges, at, line) for line in lines])
-        other = [length for place, length in enumerate(whole.shape) if place != axis]
-        sums = np.moveaxis(sums.reshape(*other, len(edges)), -1, axis)
-        table = np.diff(sums, axis=axis) / (edges[1] - edges[0])
-    return table.astype(np.float32)
-
-
-def _centred(picture: Any) -> Any:
-    """Put what was drawn in the middle by its weight, as the digits of MNIST are."""
-    whole = picture.sum()
-    if not whole:
-        return picture
-    shifts = [
-        round((length - 1) / 2 - float((picture.sum(1 - axis) * np.arange(length)).sum() / whole))
-        for axis, length in enumerate(picture.shape)
-    ]
-    return np.roll(picture, shifts, (0, 1))
+    return np.asarray(leaf(value))

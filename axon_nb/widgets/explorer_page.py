@@ -6,23 +6,19 @@ Knows nothing about how a model is run.
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from axon_nb.display.diagram import hooked_svg
-from axon_nb.display.words import shape_words
+from axon_nb.display.words import says_op, shape_words
 from axon_nb.errors import AxonError, DataError
 from axon_nb.lazy import numpy as np
-from axon_nb.widgets.forms import row_data
-from axon_nb.widgets.pictures import histogram, of_sample, picture
-from axon_nb.widgets.placing import place
+from axon_nb.widgets.explorer import Explorer, leaf
+from axon_nb.widgets.forms import drawn
+from axon_nb.widgets.pictures import finite, histogram, of_sample, picture
 from axon_nb.widgets.shown import text_of
 from axon_nb.widgets.skin import Skin
 from axon_nb.widgets.small_pages import number_of
 
-if TYPE_CHECKING:
-    from axon_nb.widgets.explorer import Explorer
-
-_MOST_MAPS, _MOST_BARS, _MOST_SIDE = 32, 128, 256
+_MOST_MAPS, _MOST_BARS, _MOST_SIDE, _LARGEST_KERNEL, _MOST_NAMED = 32, 128, 256, 15, 8
 
 
 def make_skin(explorer: Explorer) -> Skin:
@@ -35,21 +31,25 @@ def make_skin(explorer: Explorer) -> Skin:
             problem = "a drawing is a square table of numbers"
             raise DataError(problem)
         explorer.draw(rows)
+        state.hurried = message.get("more") is True
 
+    state = _State(explorer)
     actions = {
         "select": lambda m: explorer.select(text_of(m, "layer")),
         "show": lambda m: explorer.show(int(number_of(m, "sample"))),
         "draw": draw,
     }
-    return _Skin("explorer", actions, _State(explorer))
+    return _Skin("explorer", actions, state)
 
 
 class _Skin(Skin):
     """Tells first what is known at once, then the gradients, which take longer."""
 
     def tell(self) -> None:
-        for waits in (False, True):
-            self.state.waits = waits  # type: ignore[attr-defined]  # it is a _State
+        state: Any = self.state
+        hurried, state.hurried = state.hurried, False
+        for waits in (False,) if hurried else (False, True):
+            state.waits = waits
             super().tell()
 
 
@@ -59,9 +59,11 @@ class _State:
     def __init__(self, explorer: Explorer) -> None:
         self.explorer = explorer
         self.waits = True
+        self.hurried = False
+        """Whether more of a drawing is to come: then there is no time for gradients."""
         self.gradients: tuple[Any, dict[str, Any]] = (None, {})
-        self.svg = hooked_svg(explorer.report, place)
-        self.rows = [row_data(row) for row in explorer.report.rows]
+        self.attended: tuple[Any, list[dict[str, Any]]] = (None, [])
+        self.drawn = drawn(explorer.report)
         try:
             explorer.canvas()
             self.draws = True
@@ -72,32 +74,48 @@ class _State:
         explorer = self.explorer
         row = next(row for row in explorer.report.rows if row.name == explorer.selected)
         return {
-            "rows": self.rows,
-            "svg": self.svg,
+            **self.drawn,
             "selected": explorer.selected,
-            "title": f"{row.name} {row.op}",
+            "title": row.name,
+            "op": "" if says_op(row) else row.op,
             "shape": shape_words(row),
             "count": explorer.count,
             "sample": explorer.sample,
             "input": _input(explorer),
-            "answer": bars(explorer.predict()),
+            "answer": _answer(explorer.predict()),
             "output": views(explorer.shown()),
+            "attention": self.attention(),
             "weights": self.weights(),
             "dead": _dead(explorer),
             "draws": self.draws,
             "drawn": explorer.drawn is not None,
         }
 
+    def of(self) -> tuple[Any, ...]:
+        """Say what is looked at."""
+        explorer = self.explorer
+        return explorer.selected, explorer.sample, None if explorer.drawn is None else id(explorer.drawn)
+
+    def attention(self) -> list[dict[str, Any]]:
+        """Describe where the layer attends: a map for each head."""
+        if self.attended[0] != self.of():
+            self.attended = (self.of(), [_attended(heads) for heads in self.explorer.attention()])
+        return self.attended[1]
+
     def weights(self) -> list[dict[str, Any]]:
         """Describe the weights, with their gradients if they are known or there is time."""
-        explorer = self.explorer
-        of = (explorer.selected, explorer.sample, None if explorer.drawn is None else id(explorer.drawn))
+        explorer, of = self.explorer, self.of()
         if self.waits and self.gradients[0] != of:
             found: dict[str, Any] = {}
             with contextlib.suppress(AxonError):  # of an answer that has none
                 found = explorer.gradients()
             self.gradients = (of, found)
         return _described(explorer.weights(), self.gradients[1] if self.gradients[0] == of else {})
+
+
+def _answer(value: Any) -> dict[str, Any]:
+    """Describe what the model says; only of one vector the greatest value is the answer."""
+    return {**bars(value), "flat": np.ndim(leaf(value)) <= 1}
 
 
 def _input(explorer: Explorer) -> dict[str, Any] | None:
@@ -118,10 +136,10 @@ def views(value: Any) -> list[dict[str, Any]]:
         return [view for part in value for view in views(part)]
     array = np.asarray(value, np.float32)
     stats = {
-        "mean": float(array.mean()),
-        "std": float(array.std()),
-        "low": float(array.min()),
-        "high": float(array.max()),
+        "mean": finite(array.mean()),
+        "std": finite(array.std()),
+        "low": finite(array.min()),
+        "high": finite(array.max()),
     }
     if array.ndim >= 3:
         maps = array.reshape(-1, *array.shape[-2:]) if array.shape[0] <= array.shape[-1] * 64 else array
@@ -132,6 +150,11 @@ def views(value: Any) -> list[dict[str, Any]]:
     return [{**bars(array), **stats}]
 
 
+def _attended(heads: Any) -> dict[str, Any]:
+    shown = [picture(one, low=0.0) for one in heads[:_MOST_MAPS]]
+    return {"maps": shown, "more": max(0, len(heads) - _MOST_MAPS), "queries": heads.shape[1], "keys": heads.shape[2]}
+
+
 def bars(value: Any) -> dict[str, Any]:
     """Describe a vector as bars; what is longer than a page is wide is cut.
 
@@ -139,10 +162,8 @@ def bars(value: Any) -> dict[str, Any]:
         >>> bars(np.array([1.0, 2.0]))["values"]
         [1.0, 2.0]
     """
-    while isinstance(value, tuple | dict):
-        value = next(iter(value.values())) if isinstance(value, dict) else value[0]
-    flat = np.asarray(value, np.float32).reshape(-1)
-    values = [round(float(one), 5) for one in flat[:_MOST_BARS]]
+    flat = np.asarray(leaf(value), np.float32).reshape(-1)
+    values = [finite(one) for one in flat[:_MOST_BARS]]
     return {"kind": "bars", "values": values, "more": max(0, flat.size - _MOST_BARS), "best": int(flat.argmax())}
 
 
@@ -153,11 +174,24 @@ def _described(weights: dict[str, Any], gradients: dict[str, Any]) -> list[dict[
         found.append({
             "name": name, "shape": " x ".join(map(str, values.shape)) or "1", "values": histogram(values),
             "gradient": None if gradient is None else histogram(gradient),
-            "picture": picture(values.reshape(len(values), -1)) if values.ndim >= 2 else None,
+            "maps": _kernels(values),
         })  # fmt: skip
     return found
 
 
+def _kernels(values: Any) -> list[dict[str, Any]]:
+    """Make pictures of a kernel: of a convolution what each unit looks for in the first channel, else the table.
+
+    Example:
+        >>> len(_kernels(np.zeros((8, 3, 5, 5)))), len(_kernels(np.zeros((8, 3)))), len(_kernels(np.zeros(8)))
+        (8, 1, 0)
+    """
+    if values.ndim == 4 and 1 < max(values.shape[-2:]) <= _LARGEST_KERNEL:
+        return [picture(one[0]) for one in values[:_MOST_MAPS]]
+    return [picture(values)] if values.ndim == 2 and min(values.shape) > 1 else []
+
+
 def _dead(explorer: Explorer) -> dict[str, Any]:
     dead = explorer.dead()
-    return {"units": int(dead.size), "dead": int(dead.sum()), "samples": explorer.count}
+    which = [int(unit) for unit in np.flatnonzero(dead)[:_MOST_NAMED]]
+    return {"units": int(dead.size), "dead": int(dead.sum()), "which": which, "samples": explorer.count}

@@ -10,35 +10,32 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from axon_nb.declaration import Declaration
+from axon_nb.display.diagram import diagram_pieces
 from axon_nb.display.words import count, options_words, shape_words, totals_words
 from axon_nb.graph import INPUT
 from axon_nb.options import Option
 from axon_nb.rows import Report, Row
+from axon_nb.widgets.deltas import Parts
+from axon_nb.widgets.placing import place
 from axon_nb.widgets.values import shown
 
 _BOUNDS = ("minimum", "maximum", "above", "below")
 _LONGEST = 60
 
 
-def field(option: Option, value: Any, *, known: bool = True) -> dict[str, Any]:
+def field(option: Option) -> dict[str, Any]:
     """Describe the control of one option.
 
     Example:
         >>> from axon_nb import dropout
-        >>> made = field(dropout.declaration.option("rate"), 0.5)
-        >>> made["control"], made["minimum"], made["below"], made["value"]
-        ('float', 0, 1, '0.5')
+        >>> made = field(dropout.declaration.option("rate"))
+        >>> made["control"], made["minimum"], made["below"]
+        ('float', 0, 1)
     """
     kind = option.type
-    control = kind.control
-    if control == "bool":
-        value_shown: Any = bool(value)
-    else:
-        value_shown = shown(value) if known else ""
     return {
         "name": option.name,
-        "control": control,
-        "value": value_shown,
+        "control": kind.control,
         "default": None if option.required else shown(option.default),
         "required": option.required,
         "optional": option.optional,
@@ -50,14 +47,39 @@ def field(option: Option, value: Any, *, known: bool = True) -> dict[str, Any]:
     }
 
 
-def fields(declaration: Declaration, options: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """Describe the form of a layer; without values where its call fails."""
-    known = options is not None
-    values = options or {}
-    return [
-        field(option, values.get(option.name, None if option.required else option.default), known=known)
-        for option in declaration.options
-    ]
+def kind(declaration: Declaration) -> dict[str, Any]:
+    """Describe the form that all layers of a kind have.
+
+    Example:
+        >>> from axon_nb import dense
+        >>> made = kind(dense.declaration)
+        >>> made["family"], made["fields"][0]["name"]
+        ('linear', 'units')
+    """
+    return {
+        "op": declaration.name,
+        "family": declaration.family,
+        "doc": declaration.doc.partition("\n")[0],
+        "fields": [field(option) for option in declaration.options],
+    }
+
+
+def values(declaration: Declaration, options: Mapping[str, Any] | None) -> list[Any]:
+    """List what the fields of a layer's form hold; nothing where its call fails.
+
+    Example:
+        >>> from axon_nb import dropout
+        >>> values(dropout.declaration, {"rate": 0.25})[:1], values(dropout.declaration, None)[:1]
+        (['0.25'], [''])
+    """
+    found: list[Any] = []
+    for option in declaration.options:
+        value = (options or {}).get(option.name, None if option.required else option.default)
+        if option.type.control == "bool":
+            found.append(bool(value))
+        else:
+            found.append("" if options is None else shown(value))
+    return found
 
 
 def palette(layers: Iterable[tuple[str, Any]]) -> list[dict[str, Any]]:
@@ -78,6 +100,32 @@ def palette(layers: Iterable[tuple[str, Any]]) -> list[dict[str, Any]]:
     return [{"family": family, "layers": found} for family, found in families.items()]
 
 
+def table_rows(report: Report) -> Parts:
+    """Describe the rows of a table by name.
+
+    Example:
+        >>> list(table_rows(Report("m", (Row(0, "x", "input", "input", (), (), (None, 4), "float32"),))))
+        ['x']
+    """
+    return Parts((row.name, row_data(row)) for row in report.rows)
+
+
+def drawn(report: Report) -> dict[str, Any]:
+    """Describe the diagram of a report in pieces: its size, its boxes with their places, and its arrows.
+
+    Example:
+        >>> drawn(Report("m", (Row(0, "x", "input", "input", (), (), (None, 4), "float32"),)))["size"]
+        [94, 48]
+    """
+    pieces = diagram_pieces(report, place)
+    return {
+        "size": [pieces.width, pieces.height],
+        "boxes": Parts(pieces.boxes),
+        "places": pieces.places,
+        "arrows": Parts(pieces.arrows),
+    }
+
+
 def row_data(row: Row) -> dict[str, Any]:
     """Describe a row of the table.
 
@@ -88,8 +136,6 @@ def row_data(row: Row) -> dict[str, Any]:
     params = sum(param.count for param in row.params)
     options = options_words(row)
     return {
-        "key": row.key,
-        "name": row.name,
         "op": row.op,
         "family": row.family,
         "options": options if len(options) <= _LONGEST else options[: _LONGEST - 1] + "…",

@@ -10,9 +10,9 @@ import ast
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from axon_nb.errors import AxonError, unknown
+from axon_nb.caret import span_of
+from axon_nb.errors import AxonError, point, unknown
 from axon_nb.layer import Layer, LayerType
-from axon_nb.magic.caret import point, span_of
 from axon_nb.widgets.document import Document, EditError
 
 _LITERALS = (bool, int, float, str, type(None))

@@ -13,7 +13,7 @@ from axon_nb.errors import OptionError, brief
 from axon_nb.graph import Model
 from axon_nb.rows import Report
 from axon_nb.trace import report
-from axon_nb.widgets.shown import Shown
+from axon_nb.widgets.shown import Shown, followers
 
 _NOTHING = Report(None, ())
 
@@ -46,7 +46,9 @@ class Live(Shown):
         self._variables = variables
         self._value: Any = None
         self.report = _NOTHING
+        self._is_told = False
         self.look()
+        followers.add(self)
 
     @property
     def note(self) -> str:
@@ -74,7 +76,9 @@ class Live(Shown):
         super()._ipython_display_()
         from axon_nb.magic.output import after_each_cell  # IPython is there when something is displayed
 
-        after_each_cell(self.look)
+        if not self._is_told:
+            self._is_told = True
+            after_each_cell(self.look)
 
     def _static(self) -> dict[str, str]:
         if self.note:

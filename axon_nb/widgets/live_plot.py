@@ -12,8 +12,8 @@ import uuid
 from ipywidgets import HTML
 
 from axon_nb.magic.output import publish
+from axon_nb.widgets.shown import VIEW
 
-_VIEW = "application/vnd.jupyter.widget-view+json"
 _WIDTH, _HEIGHT, _MOST = 320, 140, 400
 
 
@@ -24,7 +24,7 @@ class NotebookPlot:
         self._lines: dict[str, list[tuple[float, float]]] = {}
         self._html = HTML()
         self._id = uuid.uuid4().hex
-        publish({_VIEW: {"version_major": 2, "version_minor": 0, "model_id": self._html.model_id}}, self._id)
+        publish({VIEW: {"version_major": 2, "version_minor": 0, "model_id": self._html.model_id}}, self._id)
 
     def add(self, points: dict[str, list[tuple[float, float]]]) -> None:
         """Draw more points."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from axon_nb.errors import OptionError, brief
 from axon_nb.graph import Model
-from axon_nb.layer import registry
+from axon_nb.serialize.code import needed
 from axon_nb.widgets.document import clean
 from axon_nb.widgets.rebuild import rebuild
 from axon_nb.widgets.values import write
@@ -55,14 +55,8 @@ def _looks(model: Model) -> list[Any]:
 
 
 def own_layers(model: Any) -> dict[str, Any]:
-    """Return the layers that a model uses and that are not axon_nb's, by name."""
-    if not isinstance(model, Model):
-        return {}
-    declared = {layer.declaration.name: layer.declaration for layer in model.layers}
-    return {
-        name: one.function for name, one in declared.items()
-        if name not in registry and name.isidentifier() and one.family == "custom" and name != "output"
-    }  # fmt: skip
+    """Return what a model uses that is not axon_nb's, by the name that its text has for it."""
+    return needed(model) if isinstance(model, Model) else {}
 
 
 def input_for(data: Any) -> str:

@@ -56,6 +56,16 @@ def of_sample(sample: Any) -> dict[str, Any] | None:
     return picture(array) if array.ndim == 2 and min(array.shape) > 1 else None
 
 
+def finite(value: float, digits: int = 6) -> float | None:
+    """Round a number for a page; what JSON cannot hold is nothing: a loss that has grown past all bounds.
+
+    Example:
+        >>> finite(1 / 3), finite(float("nan"))
+        (0.333333, None)
+    """
+    return round(float(value), digits) if math.isfinite(value) else None
+
+
 def histogram(values: Any, bins: int = 30) -> dict[str, Any]:
     """Count values in bins of the same width.
 

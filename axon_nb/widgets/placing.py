@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import pairwise
-from statistics import fmean
 
 from axon_nb.display.layout import Arrow, Box, Layout, Point
 
@@ -33,16 +33,23 @@ def place(sizes: Mapping[str, tuple[float, float]], edges: Sequence[Edge]) -> La
         >>> [round(box.y) for box in layout.nodes], len(layout.arrows)
         ([19, 75, 131], 3)
     """
+    return _placed(tuple(sizes.items()), tuple(edges))
+
+
+@lru_cache(maxsize=64)  # where only numbers change, nothing is placed anew
+def _placed(sized: tuple[tuple[str, tuple[float, float]], ...], edges: tuple[Edge, ...]) -> Layout:
+    sizes = dict(sized)
     ranks = _ranks(sizes, edges)
     above, rows = _threads(ranks, edges)
     _order(rows, above)
-    xs = _columns(rows, above, sizes)
+    widths = {thing: _width(thing, sizes) for row in rows for thing in row}
+    xs = _columns(rows, above, widths)
     ys, tall = _heights(rows, sizes)
-    left = min((xs[thing] - _width(thing, sizes) / 2 for row in rows for thing in row), default=0.0) - 4
+    left = min((x - widths[thing] / 2 for thing, x in xs.items()), default=0.0) - 4
     boxes = {
         name: Box(name, round(xs[name] - left, 1), round(ys[ranks[name]], 1), *size) for name, size in sizes.items()
     }
-    wide = max((xs[thing] + _width(thing, sizes) / 2 for row in rows for thing in row), default=0.0) - left + 4
+    wide = max((x + widths[thing] / 2 for thing, x in xs.items()), default=0.0) - left + 4
     arrows = [_arrow(edge, boxes, ranks, xs, ys, left) for edge in dict.fromkeys(edges)]
     return Layout(wide, tall, tuple(boxes.values()), (), tuple(arrows))
 
@@ -99,7 +106,7 @@ def _order(rows: list[list[_Thing]], above: Mapping[_Thing, list[_Thing]]) -> No
                 continue
             place_of = {thing: index for index, thing in enumerate(row)}
             keys = {
-                thing: fmean([place_of[one] for one in near.get(thing, ()) if one in place_of] or [index])
+                thing: _mean([place_of[one] for one in near.get(thing, ()) if one in place_of], index)
                 for index, thing in enumerate(other)
             }
             other.sort(key=lambda thing: (keys[thing], not isinstance(thing, str)))
@@ -110,15 +117,15 @@ def _width(thing: _Thing, sizes: Mapping[str, tuple[float, float]]) -> float:
 
 
 def _columns(
-    rows: list[list[_Thing]], above: Mapping[_Thing, list[_Thing]], sizes: Mapping[str, tuple[float, float]]
+    rows: list[list[_Thing]], above: Mapping[_Thing, list[_Thing]], widths: Mapping[_Thing, float]
 ) -> dict[_Thing, float]:
     below = _below(above)
     xs: dict[_Thing, float] = {}
     for row in rows:
         at = 0.0
         for thing in row:
-            xs[thing] = at + _width(thing, sizes) / 2
-            at += _width(thing, sizes) + _GAP
+            xs[thing] = at + widths[thing] / 2
+            at += widths[thing] + _GAP
         middle = (at - _GAP) / 2
         for thing in row:
             xs[thing] -= middle
@@ -126,10 +133,15 @@ def _columns(
         down = sweep % 2 == 0
         near = above if down else below
         for row in rows if down else rows[::-1]:
-            wanted = [fmean([xs[one] for one in near.get(thing, ())] or [xs[thing]]) for thing in row]
-            for thing, x in zip(row, _apart(wanted, [_width(thing, sizes) for thing in row]), strict=True):
-                xs[thing] = x
+            wanted = [_mean([xs[one] for one in near.get(thing, ())], xs[thing]) for thing in row]
+            if len(row) > 1:
+                wanted = _apart(wanted, [widths[thing] for thing in row])
+            xs.update(zip(row, wanted, strict=True))
     return xs
+
+
+def _mean(values: Sequence[float], otherwise: float) -> float:
+    return sum(values) / len(values) if values else otherwise  # fmean takes longer for one or two
 
 
 def _apart(wanted: Sequence[float], widths: Sequence[float]) -> list[float]:

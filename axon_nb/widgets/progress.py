@@ -11,8 +11,7 @@ import uuid
 from ipywidgets import HTML
 
 from axon_nb.magic.output import publish
-
-_VIEW = "application/vnd.jupyter.widget-view+json"
+from axon_nb.widgets.shown import VIEW
 
 
 class NotebookBar:
@@ -27,7 +26,7 @@ class NotebookBar:
         self._html = HTML()
         self._id = uuid.uuid4().hex
         model = self._html.model_id
-        publish({_VIEW: {"version_major": 2, "version_minor": 0, "model_id": model}}, self._id)
+        publish({VIEW: {"version_major": 2, "version_minor": 0, "model_id": model}}, self._id)
 
     def show(self, done: int, text: str) -> None:
         """Say how many steps are done, and more."""

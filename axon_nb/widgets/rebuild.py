@@ -9,12 +9,13 @@ import ast
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 from types import TracebackType
 from typing import Any
 
 from axon_nb.errors import AxonError
-from axon_nb.graph import Model
+from axon_nb.graph import Model, Node
 from axon_nb.graph import input as make_input
 from axon_nb.layer import registry
 from axon_nb.magic.cell import run
@@ -46,6 +47,16 @@ class Version:
     def is_valid(self) -> bool:
         """Whether there is a model, and its layers fit."""
         return self.error is None and self.model is not None
+
+    @cached_property
+    def rows(self) -> dict[str, Row]:
+        """The rows by name."""
+        return {row.name: row for row in self.report.rows}
+
+    @cached_property
+    def nodes(self) -> dict[str, Node]:
+        """The nodes of the model by name."""
+        return {name: node for node, name in self.model.names.items()} if self.model else {}
 
 
 def rebuild(text: str, names: Mapping[str, Any], *, plain: bool) -> Version:

@@ -8,12 +8,25 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from axon_nb.errors import AxonError
 
+VIEW = "application/vnd.jupyter.widget-view+json"
+
 _numbers = itertools.count()
+followers: weakref.WeakSet[Any] = weakref.WeakSet()
+"""What follows a variable: told to ``look()`` again when a model was changed by hand, which runs no cell."""
+
+
+def look_again() -> None:
+    """Let all that follow variables look at them again."""
+    for one in list(followers):
+        one.look()
+
+
 _IDLE_S = 1.0
 
 
@@ -69,8 +82,10 @@ class Shown:
         publish(self._view(), f"{self._card_id}-page")
 
     def _view(self) -> dict[str, Any]:
+        # As a widget and nothing else: the card beside it is what there is to read where no widget is shown, and a
+        # text with an address in it would be another one in every run.
         made = self.skin.page._repr_mimebundle_()
-        return dict(made[0] if isinstance(made, tuple) else made)
+        return {VIEW: dict(made[0] if isinstance(made, tuple) else made)[VIEW]}
 
     def _marked(self) -> dict[str, str]:
         card = self._static()

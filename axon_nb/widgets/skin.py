@@ -5,6 +5,8 @@ Knows nothing about what is shown. Closing a page stops nothing; a page that ope
 
 from __future__ import annotations
 
+import itertools
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,12 @@ import anywidget
 import traitlets
 
 from axon_nb.errors import AxonError
+from axon_nb.widgets.deltas import changes
 
 _STATIC = Path(__file__).parent / "static"
+_MODULE = (
+    "dom", "told", "diagram", "table", "fields", "plots", "builder", "what_if", "live", "trainer", "explorer", "page",
+)  # fmt: skip
 
 Handler = Callable[[dict[str, Any]], None]
 
@@ -22,7 +28,7 @@ Handler = Callable[[dict[str, Any]], None]
 class Page(anywidget.AnyWidget):
     """What is displayed: ``kind`` says which of the module's pages it is."""
 
-    _esm = _STATIC / "axon.js"
+    _esm = "\n".join((_STATIC / f"{part}.js").read_text(encoding="utf-8") for part in _MODULE)
     _css = _STATIC / "axon.css"
     kind = traitlets.Unicode().tag(sync=True)
 
@@ -42,6 +48,9 @@ class Skin:
         self.page = Page(kind=kind)
         self.page.on_msg(lambda widget, content, buffers: self.take(content))
         self._told: dict[str, Any] = {"notice": ""}
+        self._lock = threading.Lock()
+        self._tickets = itertools.count()
+        self._newest = -1
 
     def take(self, message: Any) -> None:
         """Do what a message asks for. It may be anything: what cannot be done is told on the page, and does nothing."""
@@ -59,23 +68,25 @@ class Skin:
         self.tell()
 
     def _say(self, text: str) -> None:
-        self._send({"notice": text})
+        with self._lock:
+            self._send({"notice": text})
 
     def tell(self) -> None:
         """Tell the page what has changed."""
-        self._send(self.state())
+        ticket = next(self._tickets)
+        state = self.state()  # not under the lock: it may wait for what is running
+        with self._lock:
+            if ticket > self._newest:  # else another thread has told what was found later
+                self._newest = ticket
+                self._send(state)
 
     def tell_all(self) -> None:
         """Tell a page that has just been opened everything."""
-        self._told = {"notice": ""}
+        with self._lock:
+            self._told = {"notice": ""}
         self.tell()
 
     def _send(self, state: dict[str, Any]) -> None:
-        changed = {name: value for name, value in state.items() if name not in self._told or self._told[name] != value}
+        changed = changes(state, self._told)
         if changed:
-            self._told.update(changed)
-            self.page.send({"patch": changed})
-
-    def push(self, **values: Any) -> None:
-        """Send something that is not kept: the next points of a curve."""
-        self.page.send(values)
+            self.page.send(changed)

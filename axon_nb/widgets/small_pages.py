@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from axon_nb.display.diagram import hooked_svg
 from axon_nb.display.html import clean_lines
 from axon_nb.errors import AxonError
 from axon_nb.rows import Report
-from axon_nb.widgets.forms import row_data, totals
-from axon_nb.widgets.placing import place
+from axon_nb.widgets.forms import drawn, table_rows, totals
 from axon_nb.widgets.shown import text_of
 from axon_nb.widgets.skin import Skin
 
@@ -62,12 +60,9 @@ def _slider(number: Number) -> dict[str, Any]:
 
 def live_skin(view: Live) -> Skin:
     """Make the page of a card that follows a variable."""
-    drawn: dict[str, Any] = {"of": None, "svg": ""}
 
     def state() -> dict[str, Any]:
-        if drawn["of"] is not view.report:
-            drawn.update(of=view.report, svg=hooked_svg(view.report, place) if view.report.rows else "")
-        return {"name": view.name, "note": view.note, "svg": drawn["svg"], **shown(view.report)}
+        return {"name": view.name, "note": view.note, **drawn(view.report), **shown(view.report)}
 
     return Skin("live", {}, state)
 
@@ -75,7 +70,7 @@ def live_skin(view: Live) -> Skin:
 def shown(known: Report) -> dict[str, Any]:
     """Describe the table of a report, its totals and its error."""
     return {
-        "rows": [row_data(row) for row in known.rows],
+        "rows": table_rows(known),
         "totals": totals(known),
         "error": clean_lines(known.error) if known.error else "",
     }

@@ -176,7 +176,7 @@ class Trainer(Shown):
         self._run = self.model.fit(self.data, **settings)  # type: ignore[attr-defined]  # a verb
         if self._first_rate is not None:
             self._run.set_lr(self._first_rate)
-        self._tell("all")
+        self._tell("")
 
     def pause(self) -> None:
         """Wait after the step in progress."""
@@ -226,7 +226,10 @@ class Trainer(Shown):
         self._tell("")
 
     def on_change(self, listener: Callable[[str], None]) -> None:
-        """Call a function after every change, with what kind it was; also from the thread that trains."""
+        """Call a function after every change, with ``"step"`` for one of many, ``"end"`` for the last, else ``""``.
+
+        It is called from the thread that trains too.
+        """
         self._listeners.append(listener)
 
     def _need(self) -> Any:
@@ -258,15 +261,12 @@ class Trainer(Shown):
         loss, _ = state.stepper.look()
         if loss is not None:
             self._point(state.steps, float(loss))
-        self._tell("")
+        self._tell("step")
 
     def _point(self, step: int, loss: float) -> None:
         self.curve.append((step, loss))
         if len(self.curve) > _LONGEST_CURVE:
             self.curve = self.curve[::2]
-            self._tell("all")
-        else:
-            self._tell("point")
 
     def _epoch(self, state: Any) -> None:
         epoch = state.epoch + 1
@@ -277,6 +277,7 @@ class Trainer(Shown):
             self.checkpoints = {number: one for number, one in self.checkpoints.items() if number != gone}
             self._predictions.pop(gone, None)
         self._point(state.steps, float(state.metrics["loss"]))
+        self._tell("step")
 
     def _ended(self) -> None:
         self._tell("end")

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from axon_nb.engine import RUNTIME
 from axon_nb.errors import AxonError
 from axon_nb.lazy import numpy as np
-from axon_nb.widgets.pictures import histogram, of_sample
+from axon_nb.widgets.deltas import Grown
+from axon_nb.widgets.pictures import finite, histogram, of_sample
 from axon_nb.widgets.shown import Throttle
 from axon_nb.widgets.skin import Skin
 from axon_nb.widgets.small_pages import number_of
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from axon_nb.widgets.trainer import Trainer
 
 _MOST_WEIGHTS = 12
+_PROGRESS = ("epoch", "epochs", "steps")
 
 
 def make_skin(trainer: Trainer) -> Skin:
@@ -29,12 +31,7 @@ def make_skin(trainer: Trainer) -> Skin:
         epoch = message.get("epoch")
         trainer.look(None if epoch is None else int(number_of(message, "epoch")))
 
-    def hello(message: dict[str, Any]) -> None:
-        skin.tell_all()
-        skin.push(points=trainer.curve, fresh=True)
-
     actions = {
-        "hello": hello,
         "start": lambda m: trainer.start(),
         "pause": lambda m: trainer.pause(),
         "resume": lambda m: trainer.resume(),
@@ -46,17 +43,12 @@ def make_skin(trainer: Trainer) -> Skin:
     tell = Throttle(skin.tell)
 
     def changed(kind: str) -> None:
-        if kind == "point":
-            skin.push(points=trainer.curve[-1:])
+        if kind == "step":
             tell()
-        elif kind == "all":
-            skin.push(points=trainer.curve, fresh=True)
-            tell.flush()
-        elif kind == "end":
-            tell.flush()
-            _when_over(trainer, tell)
         else:
             tell.flush()
+        if kind == "end":
+            _when_over(trainer, tell)
 
     trainer.on_change(changed)
     return skin
@@ -87,22 +79,25 @@ class _State:
         epochs = sorted(trainer.checkpoints)
         epoch = trainer.looking_at if trainer.looking_at in trainer.checkpoints else (epochs[-1] if epochs else None)
         history = {
-            name: [round(float(value), 6) for value in values]
-            for name, values in trainer.history.items()
+            f"history.{name}": Grown(finite(value) for value in values)
+            for name, values in list(trainer.history.items())
             if all(np.ndim(value) == 0 for value in values)
         }
         rate = trainer.learning_rate
         return {
             "status": trainer.status,
-            "progress": {name: value for name, value in trainer.progress.items() if isinstance(value, int | float)},
+            "progress": {name: trainer.progress[name] for name in _PROGRESS if name in trainer.progress},
             "speed": round(trainer.samples_per_second),
             "left": trainer.time_left_s if trainer.time_left_s is None else round(trainer.time_left_s, 1),
             "rate": rate,
-            "history": history,
+            "curve": Grown((step, finite(loss)) for step, loss in trainer.curve),
+            "metrics": list(history),
+            **history,
             "steps": _steps(trainer),
             "epochs": epochs,
             "epoch": epoch,
             "follows": trainer.looking_at is None,
+            "pictures": self.pictures,
             "samples": self.samples(epoch),
             "weights": self.weights(epoch),
             "error": trainer.error,
@@ -110,7 +105,7 @@ class _State:
 
     def samples(self, epoch: int | None) -> list[dict[str, Any]]:
         if epoch is None:
-            return [{"picture": one, "said": "", "true": ""} for one in self.pictures]
+            return [{"said": "", "true": ""} for _ in self.pictures]
         try:
             said = self.trainer.predictions(epoch)
         except AxonError:
@@ -121,8 +116,7 @@ class _State:
         for number, values in enumerate(np.asarray(said)):
             true = self.trainer.labels[number] if self.trainer.labels is not None else None
             words, truth, right = _words(values, true)
-            picture = self.pictures[number] if number < len(self.pictures) else None
-            found.append({"picture": picture, "said": words, "true": truth, "right": right})
+            found.append({"said": words, "true": truth, "right": right})
         return found
 
     def weights(self, epoch: int | None) -> list[dict[str, Any]]:

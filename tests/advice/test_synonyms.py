@@ -1,5 +1,7 @@
 """What people call things elsewhere leads to what they are called here."""
 
+import inspect
+
 import pytest
 
 import axon_nb as ax
@@ -15,7 +17,7 @@ from axon_nb.training import fit
 from axon_nb.training.optimizers import optimizers
 
 OPTIONS = {o.name for made in registry.values() if hasattr(made, "declaration") for o in made.declaration.options}
-FIT = set(fit.__code__.co_varnames[: fit.__code__.co_argcount + fit.__code__.co_kwonlyargcount])
+FIT = set(inspect.signature(fit).parameters)
 RULES = {name for rule in optimizers.values() for name in rule().options}
 WORDS = {"first", "last", "valid", "same", "name", "layers", "devices", "shape", "dtype"}
 EVERYTHING = {

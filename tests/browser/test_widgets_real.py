@@ -16,8 +16,16 @@ b = ax.Builder()
 b"""
 MODEL = """import axon_nb as ax
 model = (ax.input((None, 1, 8, 8), name="image") | ax.conv(8, 3, activation="relu") | ax.residual(ax.conv(8, 3,
-    padding="same")) | ax.max_pool(2) | ax.flatten() | ax.dropout(0.25) | ax.dense(10, activation="softmax"))
+    padding="same")) | ax.max_pool(2) | ax.flatten() | ax.dropout(0.25) | ax.dense(10, activation="softmax",
+    name="a_name_that_somebody_made_far_too_long_for_a_table"))
+words = ax.input((None, 6, 16), name="words") | ax.multi_head_attention(heads=4, causal=True) | ax.dense(2)
 """
+NAMELESS = """(root) => [...root.querySelectorAll("button, input, select, textarea, canvas, " +
+    "[tabindex='0'], [role=img]")]
+  .filter((one) => one.offsetParent !== null || one.ownerSVGElement === null)
+  .filter((one) => !(one.ariaLabel || one.getAttribute("aria-label") || one.closest("label")?.textContent.trim()))
+  .map((one) => one.outerHTML.slice(0, 80))"""
+"""What a screen reader has no name for."""
 SHOTS = os.environ.get("AXON_SCREENSHOTS")
 """Where to keep screenshots, for people to look at."""
 
@@ -49,9 +57,13 @@ OVERLAPS = """(root) => {
     const tall = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
     if (wide > 1 && tall > 1) wrong.push(`${one.className || one.tagName} over ${other.className || other.tagName}`);
   }
+  for (const pane of root.querySelectorAll(".ax-table, .ax-side, .ax-form, .ax-two > *, .ax-under > *, .ax-tools, " +
+      ".ax-palette, .ax-maps"))
+    if (pane.offsetParent && pane.scrollWidth > pane.clientWidth + 1)
+      wrong.push(`${pane.className || pane.ariaLabel} scrolls sideways`);
   const own = root.getBoundingClientRect();
   for (const [one, box] of boxes)
-    if (box.right > own.right + 1 && !one.closest(".ax-table, .ax-diagram, .ax-families"))
+    if (box.right > own.right + 1 && !one.closest(".ax-diagram"))
       wrong.push(`${one.className || one.tagName} sticks out`);
   if (root.scrollWidth > root.clientWidth + 1) wrong.push("the page scrolls sideways");
   return wrong;
@@ -114,6 +126,18 @@ def test_a_digits_network_is_built_broken_mended_trained_and_explored(lab):
     assert "# flat" in text_of(page)
     page.keyboard.press("Control+z")
     wait(page, f"{CODE}.indexOf('dropout') < {CODE}.indexOf('flatten()')")
+    root.locator("tr[data-name=dropout_0]").drag_to(root.locator("tr[data-name=flatten_0]"))
+    wait(page, f"{CODE}.indexOf('dropout') > {CODE}.indexOf('flatten()')")
+    root.locator("[data-node=dropout_0]").drag_to(root.locator("[data-node=max_pool_0]"))
+    wait(page, f"{CODE}.indexOf('dropout') < {CODE}.indexOf('flatten()')")
+    search.fill("tanh")
+    root.locator("[data-layer=tanh]").drag_to(root.locator("[data-node=flatten_0]"))
+    root.locator("tr[data-name=tanh_0]").wait_for()
+    search.fill("")
+    root.get_by_label("Undo the last change", exact=False).click()
+    root.locator("tr[data-name=tanh_0]").wait_for(state="detached")
+    root.locator("tr[data-name=dropout_0]").click()
+    root.focus()
     page.keyboard.press("ArrowDown")
     wait(page, "document.querySelector('tr.ax-chosen').dataset.name == 'flatten_0'")
 
@@ -155,6 +179,20 @@ def test_a_digits_network_is_built_broken_mended_trained_and_explored(lab):
     assert training.locator(".ax-samples canvas").count() == 8
     training.get_by_label("Go on").click()
     wait(page, "document.querySelector('.ax[data-kind=trainer]').dataset.status == 'running'")
+    steps = []
+    for _ in range(2):  # other output in its place closes the page, and the training goes on
+        lab.write(3, "print(t.status, t.progress['steps'])")
+        lab.run(3, timeout=20_000)
+        training.wait_for(state="detached")
+        steps.append(page.locator(".jp-CodeCell").nth(3).locator(".jp-OutputArea-output").inner_text().split())
+        page.wait_for_timeout(1000)
+    assert [status for status, _ in steps] == ["running", "running"]
+    assert int(steps[1][1]) > int(steps[0][1])
+    lab.write(3, "t")
+    lab.run(3)
+    wait(page, "document.querySelector('.ax[data-kind=trainer]').dataset.status == 'running'")
+    before = page.evaluate("document.querySelector('.ax[data-kind=trainer] .ax-scrub input').max")
+    wait(page, f"document.querySelector('.ax[data-kind=trainer] .ax-scrub input').max != {before}", 120_000)
     training.get_by_label("End, and keep what was trained").click()
     wait(page, "['halted', 'completed'].includes(document.querySelector('.ax[data-kind=trainer]').dataset.status)")
     training.get_by_label("Epoch to look at").fill("1")
@@ -175,7 +213,17 @@ def test_a_digits_network_is_built_broken_mended_trained_and_explored(lab):
     page.mouse.move(box["x"] + 70, box["y"] + 120, steps=10)
     page.mouse.up()
     wait(page, "document.querySelector('.ax-which').textContent.includes('your drawing')")
+    lab.write(3, "print(e.drawn['input_0'].sum() > 1, e.predict().argmax())")
+    lab.run(3)
+    said = page.locator(".jp-CodeCell").nth(3).locator(".jp-OutputArea-output").inner_text().split()
+    assert said == ["True", looking.locator(".ax-answer strong").inner_text()]
     shoot(looking, "drawn")
+    looking.get_by_label("Clear the drawing").click()
+    wait(page, "document.querySelector('.ax-which').textContent.includes('1 of 64')")
+    pad.focus()
+    for key in (" ", *["ArrowDown"] * 8, " "):
+        page.keyboard.press(key)
+    wait(page, "document.querySelector('.ax-which').textContent.includes('your drawing')")
     assert lab.errors == []
 
 
@@ -189,6 +237,8 @@ def test_nothing_overlaps(lab, theme, width):
         "live": "ax.live('model')",
         "trainer": "t = ax.Trainer(model, (x, y), epochs=2, validation=0.2)\nt.start()\nt.wait()\nt",
         "explorer": "e = ax.Explorer(t.trained, x)\ne.select('conv_0')\ne",
+        "attention": "a = ax.Explorer(words.compile(), x.reshape(-1, 4, 16).repeat(2, 1)[:, :6])\n"
+        "a.select('multi_head_attention_0')\na",
     }
     data = SETUP.rpartition("b = ax")[0]
     page = lab.open(MODEL + data, *pages.values(), theme=theme, width=width)
@@ -200,11 +250,12 @@ def test_nothing_overlaps(lab, theme, width):
         page.wait_for_timeout(900)
         if name == "trainer":
             root.locator(".ax-samples canvas").first.wait_for(timeout=60_000)
-        if name == "explorer":
+        if name in ("explorer", "attention"):
             root.locator(".ax-maps canvas").first.wait_for(timeout=60_000)
         root.scroll_into_view_if_needed()
         shoot(root, f"{name}-{theme.lower()}-{width}")
         assert root.evaluate(OVERLAPS) == [], name
+        assert root.evaluate(NAMELESS) == [], name
         assert cell.locator(".axon-static:visible").count() == 0
     assert lab.errors == []
 
@@ -232,3 +283,51 @@ def test_hostile_names_are_text_and_a_saved_notebook_is_not_empty(lab):
     html = "".join("".join(one.get("data", {}).get("text/html", "")) for one in saved["cells"][0]["outputs"])
     assert "&lt;svg onload" in html
     assert "<svg onload" not in html
+
+
+def test_keys_alone_and_colours_of_the_systems_own(lab):
+    page = lab.open(f"{MODEL}b = ax.Builder(model)\nb", "print(b.selected, b.layers)", width=1200)
+    lab.run(0)
+    root = page.locator(".ax")
+    root.locator("[data-node]").first.wait_for()
+    root.focus()
+    seen = []
+    for _ in range(60):  # each stop can be seen, and none holds the keys
+        page.keyboard.press("Tab")
+        now = page.evaluate("""() => {
+          const one = document.activeElement, look = getComputedStyle(one);
+          const words = one.getAttribute("aria-label") || one.textContent;
+          return one.closest(".ax") ? [words, look.outlineStyle, look.outlineWidth] : null;
+        }""")
+        if now is None:
+            break
+        seen.append(now)
+    assert now is None
+    labels = [label for label, _, _ in seen]
+    words = ("Copy the code", "Search layers", "Diagram", "Code of the model", "Layers and shapes")
+    places = [next(i for i, label in enumerate(labels) if word in label) for word in words]
+    assert places == sorted(places)
+    assert [label for label, style, width in seen if style == "none" or width == "0px"] == []
+    root.focus()
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.type") == "search"
+    page.keyboard.type("tanh")
+    page.keyboard.press("Enter")
+    root.locator("tr[data-name=tanh_0]").wait_for()
+    page.keyboard.press("Escape")
+    page.keyboard.press("ArrowUp")
+    wait(page, "document.querySelector('.ax-aloud').textContent.includes('(None')")
+    page.keyboard.press("ArrowDown")
+    wait(page, "document.querySelector('tr.ax-chosen').dataset.name == 'tanh_0'")
+    for keys, count in (("Control+d", 2), ("Delete", 1), ("Control+z", 2), ("Control+y", 1)):
+        page.keyboard.press(keys)
+        wait(page, f"document.querySelectorAll('tr[data-name^=tanh]').length == {count}")
+    page.emulate_media(forced_colors="active", reduced_motion="reduce")
+    root.locator("tr[data-name=conv_0]").click()
+    assert root.locator("tr[data-name=conv_0]").evaluate("one => getComputedStyle(one).outlineStyle") == "solid"
+    assert root.evaluate("""root => [...root.querySelectorAll("*")].every((one) => {
+      const look = getComputedStyle(one);
+      return look.animationName === "none" && look.transitionDuration === "0s";
+    })""")
+    shoot(root, "forced-colors")
+    assert lab.errors == []

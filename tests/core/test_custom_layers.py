@@ -46,6 +46,22 @@ def test_a_layer_with_parameters_state_randomness_and_mode():
     assert not np.array_equal(trained.params["noisy_counter_0"]["scale"].numpy(), np.ones(4))
 
 
+def test_a_layer_draws_normal_numbers():
+    """As the middle of a variational autoencoder does; under a policy too."""
+    drawn = ax.layer(lambda scope, mean: mean + scope.normal(mean.shape) if scope.training else mean)
+    model = ax.input((None, 4)) | drawn()
+    means = np.full((5000, 4), 3, "float32")
+    first, _ = model.apply(model.init(), means, seed=1)
+    other, _ = model.apply(model.init(), means, seed=2)
+    assert (first.shape, model.output_shape) == ((5000, 4), (None, 4))
+    assert first.numpy().mean() == pytest.approx(3, abs=0.05)
+    assert first.numpy().std() == pytest.approx(1, abs=0.05)
+    assert not np.array_equal(first.numpy(), other.numpy())
+    np.testing.assert_array_equal(model.predict(model.init(), means), means)
+    cast = ax.input((None, 4)) | ax.policies.with_policy(drawn(), ax.policies.float16)
+    assert cast.apply(cast.init(), means, seed=1)[0].numpy().std() == pytest.approx(1, abs=0.05)
+
+
 class BackwardRelu:
     """Founding example: a plug without state."""
 

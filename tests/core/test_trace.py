@@ -55,7 +55,12 @@ SHAPES = [
 ]
 
 
-@pytest.mark.parametrize(("shape", "layer", "expected"), SHAPES, ids=lambda v: str(v)[:40])
+def spelled(value):
+    """Name a case the same in every process: a function's repr holds its address."""
+    return getattr(value, "__name__", None) or str(value)[:40]
+
+
+@pytest.mark.parametrize(("shape", "layer", "expected"), SHAPES, ids=spelled)
 def test_shapes(shape, layer, expected):
     if expected == ("4*batch",):  # an unnamed size makes no formula
         expected = (None,)
@@ -304,7 +309,7 @@ MACS = [
 ]
 
 
-@pytest.mark.parametrize(("shape", "layer", "macs"), MACS, ids=lambda v: str(v)[:40])
+@pytest.mark.parametrize(("shape", "layer", "macs"), MACS, ids=spelled)
 def test_multiply_adds_of_one_sample(shape, layer, macs):
     assert report(ax.input(shape) | layer).rows[-1].macs == macs
 
@@ -394,3 +399,25 @@ def test_each_use_of_a_part_may_have_other_sizes():
     assert ax.outputs(part(five), part(six)).output_shape == ((None, 5, 2), (None, 6, 2))
     assert ((five, six) | ax.map_list(part)).output_shape == ((None, 5, 2), (None, 6, 2))
     assert ((five, six) | ax.block("b", ax.map_list(part))).output_shape == ((None, 5, 2), (None, 6, 2))
+
+
+def test_each_empty_tensor_of_one_layer_stands_for_itself():
+    """Two weights of one shape are two tensors: what is done with each is counted."""
+
+    @ax.layer
+    def twice(scope, x):
+        one, two = (scope.param(name, (4, 4), "zeros") for name in ("one", "two"))
+        assert one.uop is not two.uop
+        assert x.uop is not one.uop
+        return x @ one + x @ two
+
+    model = ax.input((4, 4), name="x") | twice()
+    assert report(model).totals.macs == 2 * 4 * 4
+
+
+def test_a_layer_that_computes_with_empty_tensors_leaves_no_memory_behind():
+    def reads(x):
+        return x + float(x.sum().item() > -1e30)
+
+    assert (ax.input((2, 3), name="x") | reads).output_shape == (2, 3)
+    assert tracing._empty_uop.cache_info().currsize == 0

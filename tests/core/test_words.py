@@ -28,7 +28,7 @@ class Fake:
 def test_the_parts_of_an_error_stand_on_lines_of_their_own():
     error = AxonError("it does not fit", where="dense 'a'", got="(3,)", fix=["one thing", "another"])
     assert str(error) == "dense 'a': it does not fit\n  got: (3,)\n  fix: one thing\n  fix: another"
-    assert error._render_traceback_() == [f"AxonError: {error}"]
+    assert error._render_traceback_() == [f"AxonError: {error.shown}"]
     assert str(AxonError("alone")) == "alone"
 
 

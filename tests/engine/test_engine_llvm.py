@@ -236,3 +236,11 @@ def test_operations_give_what_the_python_device_gives(name):
     values = np.random.default_rng(0).standard_normal((16, 16)).astype("float32")
     ours, reference = (OPERATIONS[name](Tensor(values, device=device)).numpy() for device in ("CPU", "PYTHON"))
     np.testing.assert_allclose(ours, reference, rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+def test_roots_are_exact(kind):
+    values = np.array([0, 1e-300, 1e-40, 1e-7, 0.1, 2, 3, 1e30, np.inf, np.nan, -1, *range(5, 37)], kind)
+    with np.errstate(invalid="ignore"):
+        expected = np.sqrt(values)
+    np.testing.assert_array_equal(Tensor(values, device="CPU").sqrt().numpy(), expected)

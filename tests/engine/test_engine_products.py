@@ -105,6 +105,20 @@ def test_products_are_found_in_values_and_gradients(name, monkeypatch):
         np.testing.assert_allclose(ours, plain, rtol=1e-5, atol=1e-5 * np.abs(plain).max())
 
 
+def test_results_lie_as_what_reads_them_goes_along(monkeypatch):
+    """A gradient of a layer's input and the layer's output have features last; read across, a kernel takes tenfold."""
+    found, original = [], products._program
+    monkeypatch.setattr(products, "_program", lambda product: found.append(product) or original(product))
+    monkeypatch.setattr(SETTINGS, "cache", False)
+
+    def gradients(x, w):
+        return (x @ w).sin().sum().gradient(x, w)
+
+    Program(gradients)(numbers(4, 24, 40), numbers(40, 56, seed=1))
+    sizes = {(one.rows, one.columns, one.depth) for one in found}
+    assert sizes == {(96, 56, 40), (96, 40, 56), (40, 56, 96)}
+
+
 @pytest.mark.parametrize(
     ("function", "shapes"),
     [

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tinygrad import Tensor
 
-from axon_nb.engine import Program, download, upload
+from axon_nb.engine import Program, Slots, download, upload
 from axon_nb.errors import DeviceError
 
 ARRAYS = {
@@ -76,3 +76,25 @@ def test_an_empty_tensor_and_constants_are_read():
     assert download(Tensor.zeros(0, 3)).shape == (0, 3)
     assert download(Tensor.ones(2)).tolist() == [1, 1]
     assert download(Tensor(3)).tolist() == 3
+
+
+def test_a_slot_is_filled_again_for_arrays_of_its_shape_and_kind():
+    slots = Slots("CPU")
+    first = slots.upload("x", np.ones((2, 3), "float32"))
+    again = slots.upload("x", np.arange(12.0, dtype="float32").reshape(2, 6)[:, ::2])
+    assert again is first
+    assert again.tolist() == [[0, 2, 4], [6, 8, 10]]
+    others = [slots.upload("y", np.ones((2, 3), "float32")), slots.upload("x", np.ones((3, 2), "float32")),
+              slots.upload("x", np.ones((2, 3), "int32"))]  # fmt: skip
+    assert all(one is not first for one in others)
+    assert first.tolist() == [[0, 2, 4], [6, 8, 10]]
+
+
+def test_slots_are_few_and_only_in_the_cpus_own_memory():
+    slots = Slots("CPU")
+    first = slots.upload("x", np.ones(1, "float32"))
+    for size in range(2, 40):
+        slots.upload("x", np.ones(size, "float32"))
+    assert slots.upload("x", np.ones(1, "float32")) is not first
+    elsewhere = Slots("PYTHON")
+    assert elsewhere.upload("x", np.ones(1, "float32")) is not elsewhere.upload("x", np.ones(1, "float32"))

@@ -5,6 +5,7 @@ import os
 import pickle
 import random
 import resource
+import struct
 import sys
 import time
 import zipfile
@@ -224,3 +225,56 @@ def test_300_damaged_weight_files_are_read_or_refused(tmp_path):
         assert ax.load_weights(model, path, strict=False).params.count == 23
 
     harmless(load, 300, sources, seed=2)
+
+
+def other_files(arrays, tmp_path):
+    """Return files of weights in the other ways: PyTorch's of before, GGUF, and Keras's."""
+    torch, h5py = pytest.importorskip("torch"), pytest.importorskip("h5py")
+    opened = io.BytesIO()
+    tensors = {name: torch.from_numpy(np.array(one)) for name, one in arrays.items()}
+    torch.save(tensors, opened, _use_new_zipfile_serialization=False)
+    made = [opened.getvalue()]
+    head, data = struct.pack("<4sIQQ", b"GGUF", 3, len(arrays), 0), b""
+    for name, one in arrays.items():
+        told = name.encode()
+        sizes = struct.pack(f"<{one.ndim}Q", *one.shape[::-1])
+        head += (
+            struct.pack("<Q", len(told)) + told + struct.pack("<I", one.ndim) + sizes + struct.pack("<IQ", 0, len(data))
+        )
+        data += one.tobytes() + b"\0" * (-one.nbytes % 32)
+    made.append(head + b"\0" * (-len(head) % 32) + data)
+    with h5py.File(tmp_path / "weights.h5", "w") as file:
+        for number, one in enumerate(arrays.values()):
+            file[f"layers/dense_{number // 2}/vars/{number % 2}"] = one
+    made.append((tmp_path / "weights.h5").read_bytes())
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
+        archive.writestr("model.weights.h5", made[-1])
+    return [*made, (tmp_path / "model.keras").read_bytes()]
+
+
+@pytest.mark.slow
+def test_300_damaged_files_of_other_kinds_are_read_or_refused(tmp_path):
+    model = ax.input((None, 4), name="x") | ax.dense(3, name="a") | ax.dense(2, name="b")
+    arrays = {name: np.asarray(tensor.numpy()) for name, tensor in model.init().flat.items()}
+    path = tmp_path / "weights"
+
+    def load(data):
+        path.write_bytes(data)
+        return ax.load_weights(model, path, strict=False)
+
+    sources = other_files(arrays, tmp_path)
+    assert [load(one).missing for one in sources] == [()] * 4
+    harmless(load, 300, sources, seed=3)
+
+
+@pytest.mark.parametrize("put", [b"r\xff\xff\xff\x7f", b"q\xff"])
+def test_a_pickle_that_would_take_all_memory_is_refused(tmp_path, put):
+    torch = pytest.importorskip("torch")
+    opened = io.BytesIO()
+    torch.save({"w": torch.zeros(2)}, opened)
+    with zipfile.ZipFile(opened) as archive, zipfile.ZipFile(tmp_path / "weights.pt", "w") as changed:
+        for name in archive.namelist():
+            data = archive.read(name)
+            changed.writestr(name, data.replace(b"q\x00", put, 1) if name.endswith("data.pkl") else data)
+    with pytest.raises(ax.AxonError, match="it is pickled in a way that state dicts are not"):
+        ax.load_weights(ax.input((None, 4)) | ax.dense(2), tmp_path / "weights.pt")

@@ -184,6 +184,8 @@ VARIANTS = [
     (IMAGE, ax.split((1, 3), axis=1)),
     (SEQUENCE, ax.multi_head_attention(heads=2)),
     (SEQUENCE, ax.multi_head_attention(heads=3, causal=True, rotary=True)),
+    (SEQUENCE, ax.multi_head_attention(heads=6, kv_heads=2)),
+    (SEQUENCE, ax.multi_head_attention(heads=3, kv_heads=1, key_units=4, causal=True, rotary=True)),
     (SEQUENCE, ax.multi_head_attention(heads=2, key_units=5, units=7, use_bias=False, causal=True)),
     ((None, 3, 5, 7), ax.sinusoidal_positions(base=100.0)),
     (SEQUENCE, ax.rotary_positions(heads=3)),

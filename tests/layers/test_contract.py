@@ -3,6 +3,10 @@
 import ast
 import contextlib
 import doctest
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +20,7 @@ from axon_nb.errors import OptionError, ShapeError
 from axon_nb.interop.node import Plain
 from axon_nb.layer import LayerType, as_layer, registry
 from axon_nb.magic.complete import offer_in_cell
+from axon_nb.trace import trace
 from axon_nb.widgets.builder_page import form
 from axon_nb.widgets.forms import palette
 
@@ -136,6 +141,70 @@ def test_the_batch_may_be_unknown_or_named(name):
         assert model.compute_output_shape(**given) == (batch, *known[1:])
 
 
+MAY_NOT_BE_UNKNOWN = re.compile(
+    r"the shape of its \w+ depends on a size that is not known: 'open'"
+    r"|does not divide|needs an even number of features|^each sample has|takes .* channels"
+)
+"""Why the size of an axis must be known: weights are as large as it is, or it is cut into parts."""
+
+
+@each_layer
+def test_any_size_may_be_unknown_that_no_weight_depends_on(name):
+    model = example_of(name)
+    op = op_of(model, name)
+    known = trace(model, concrete(model, 4)).nodes
+    shapes, dtypes = ([getattr(known[one], what) for one in op.parents if one] for what in ("shape", "dtype"))
+
+    def applied(axis, size):
+        if not shapes:
+            return op.layer.declaration and model
+        sizes = [
+            s if axis >= len(s) or s[axis] != shapes[0][axis] else (*s[:axis], size, *s[axis + 1 :]) for s in shapes
+        ]
+        inputs = [ax.input((None, *s[1:]), dtype=dtype) for s, dtype in zip(sizes, dtypes, strict=True)]
+        return tuple(inputs) | op.layer if len(inputs) > 1 else inputs[0] | op.layer
+
+    for axis in range(1, len(shapes[0]) if shapes else 1):
+        planned = applied(axis, "open")
+        refusal = refusal_of(planned)
+        if refusal is not None:
+            assert MAY_NOT_BE_UNKNOWN.search(refusal.problem), f"axis {axis}: {refusal}"
+            continue
+        for times in (1, 2, 4):
+            run = applied(axis, shapes[0][axis] * times)
+            if refusal_of(run) is None:
+                assert fits(planned.output_shape, run.output_shape)
+
+
+@each_layer
+def test_inference_draws_nothing_at_random(name):
+    """For any seed the same graph comes out, or (where a buffer is new each time) the same numbers; states stay."""
+    model = example_of(name)
+    shapes = concrete(model, 2)
+    inputs, params, _ = run(model, shapes, training=False)
+    tensors = {path: leaf.tensor for path, leaf in params.leaves.items()}
+    runs = [Values(tensors, seed=seed, device="CPU") for seed in (1, 2)]
+    first, second = (forward(model, values, inputs, training=False) for values in runs)
+    for a, b in zip(parts(first), parts(second), strict=True):
+        assert a.uop is b.uop or np.array_equal(a.numpy(), b.numpy())
+    assert not any(values.updates for values in runs)
+
+
+def parts(made):
+    return made if isinstance(made, tuple) else (made,)
+
+
+def test_training_is_told_from_inference():
+    """That the test above could fail: a dropout draws by its seed, and batch norm moves its running values."""
+    model = ax.input((None, 3, 4)) | ax.dropout() | ax.batch_norm()
+    inputs, params, _ = run(model, concrete(model, 2), training=True)
+    tensors = {path: leaf.tensor for path, leaf in params.leaves.items()}
+    runs = [Values(tensors, seed=seed, device="CPU") for seed in (1, 2)]
+    first, second = (forward(model, values, inputs, training=True) for values in runs)
+    assert first.uop is not second.uop
+    assert all(values.updates for values in runs)
+
+
 @each_layer
 def test_gradients_are_finite(name):
     model = example_of(name)
@@ -171,6 +240,7 @@ def test_docs_say_what_it_does_its_shapes_and_give_an_example(name):
     assert not rest or not rest[0].strip()
     assert "Shapes:" in LAYERS[name].__doc__
     assert "Example:" in LAYERS[name].__doc__
+    assert "Source:" in LAYERS[name].__doc__ or LAYERS[name].declaration.family == "onnx"
     for option in LAYERS[name].declaration.options:
         assert option.type.help, f"{option.name} needs a help text"
         assert option.type.example is not None, f"{option.name} needs an example"
@@ -260,17 +330,29 @@ def test_it_comes_back_from_code(name):
     assert user["made"].equals(model)
 
 
+@each_layer
+def test_what_it_computes_is_a_pure_function_of_that_name(name):
+    made = LAYERS[name]
+    if made.declaration.family != "onnx" and str(made.__module__).startswith("axon_nb."):  # not the operators of files
+        assert callable(getattr(ax.functional, name))
+        assert name in ax.functional.__all__
+
+
 def _offered(text):
     return [word for word, _ in offer_in_cell(text, registry, {}).words]
 
 
 NEW_LAYER = '''
+from axon_nb.options import Slope
+
 @layer(family="activation")
-def tripled(x: Tensor, times: float = 3.0) -> Tensor:
+def tripled(x: Tensor, times: Slope = 3.0) -> Tensor:
     """Multiply by a number.
 
     Shapes:
         any -> the same
+
+    Source: https://en.wikipedia.org/wiki/Multiplication
 
     Example:
         >>> (input((None, 4)) | tripled()).output_shape
@@ -304,3 +386,21 @@ def test_a_layer_that_is_declared_is_known_everywhere_with_no_other_edit():
     finally:
         LAYERS.pop("tripled", None)
         registry._things.pop("tripled", None)
+
+
+def test_a_layer_declared_in_a_test_file_is_in_the_contract(tmp_path):
+    """As a file of tests that declares a layer: pytest then finds it among those that each test is run for."""
+    family = Path(ax.__file__).parent / "layers" / "activation.py"  # as if it stood in that file
+    (tmp_path / "declares.py").write_text(
+        "import axon_nb as ax\nfrom axon_nb import Tensor\n"
+        f"exec(compile({NEW_LAYER!r}, {str(family)!r}, 'exec'), {{'layer': ax.layer, 'Tensor': Tensor}})\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "declares", __file__, "-k", "[tripled]"]
+    path = [str(tmp_path), *sys.path]
+    done = subprocess.run(
+        command, cwd=Path(__file__).parents[2], env={**os.environ, "PYTHONPATH": os.pathsep.join(path)}, text=True,
+        capture_output=True, check=False,
+    )  # fmt: skip
+    count = sum("each_layer" in str(line) for line in Path(__file__).read_text().splitlines() if line[0:1] == "@")
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert re.search(rf"^{count} passed", done.stdout, re.MULTILINE), done.stdout[-2000:]

@@ -202,6 +202,41 @@ def test_multi_head_attention_same_as_torch(memory, options):
     beside(ours, torch_heads(arrays, 4, mask, padding, causal), arrays)
 
 
+@pytest.mark.parametrize("kv_heads", [2, pytest.param(1, marks=pytest.mark.slow)])
+def test_heads_that_share_keys_and_values_are_pytorchs(kv_heads):
+    torch = pytest.importorskip("torch")
+    heads, depth = 4, 3
+
+    def ours(query, key, value):
+        return functional.multi_head_attention(query, key, value, heads=heads, kv_heads=kv_heads, causal=True)
+
+    def theirs(**t):
+        apart = (one.unflatten(-1, (-1, depth)).transpose(1, 2) for one in t.values())
+        found = torch.nn.functional.scaled_dot_product_attention(*apart, is_causal=True, enable_gqa=True)
+        return found.transpose(1, 2).flatten(2)
+
+    arrays = {name: numbers(2, 5, (heads if name == "query" else kv_heads) * depth, seed=n)
+              for n, name in enumerate(NAMES)}  # fmt: skip
+    beside(ours, theirs, arrays)
+
+
+def test_a_layer_whose_heads_share_keys_and_values():
+    model = input((None, "time", 8)) | multi_head_attention(heads=4, kv_heads=2, rotary=True, name="it")
+    assert model.output_shape == (None, "time", 8)
+    assert {name: shape for name, shape in model.params.items() if "kernel" in name} == {
+        "it.query_kernel": (8, 8), "it.key_kernel": (8, 4), "it.value_kernel": (8, 4), "it.output_kernel": (8, 8)
+    }  # fmt: skip
+    weights, x = model.init(seed=1), numbers(2, 5, 8)
+    every = input((None, "time", 8)) | multi_head_attention(heads=4, rotary=True, name="it")
+
+    def as_every(path, leaf):
+        if path[-1].split("_")[0] not in ("key", "value"):
+            return leaf.tensor
+        return Tensor(leaf.tensor.numpy().reshape(-1, 2, 2).repeat(2, axis=1).reshape(*leaf.tensor.shape[:-1], 8))
+
+    close(model.predict(weights, x), every.predict(weights.map(as_every), x))
+
+
 def test_shapes_of_heads():
     x, memory = input((None, "time", 12)), input((None, "places", 7))
     assert (x | multi_head_attention(heads=3)).output_shape == (None, "time", 12)
@@ -343,6 +378,11 @@ def test_a_transformer_traces_with_an_unknown_length():
     ("build", "error", "message"),
     [
         (lambda x: x | multi_head_attention(heads=5), ShapeError, "heads=5 does not divide the 8 features"),
+        (
+            lambda x: x | multi_head_attention(heads=4, kv_heads=3),
+            ShapeError,
+            "kv_heads=3 does not divide heads=4\n  got: .*\n  fix: kv_heads=2",
+        ),
         (lambda x: input((None, 8)) | multi_head_attention(heads=2), ShapeError, "needs 3 axes, with the batch first"),
         (lambda x: (x, x, x, x, x) | multi_head_attention(heads=2), GraphError, "takes 1 to 4 inputs and got 5"),
         (lambda x: (x, input((None, 5, 6))) | scaled_dot_product_attention(), ShapeError, "8 features and keys 6"),

@@ -30,7 +30,7 @@ SHAPES = (
     "conv_kernel", "conv_bias", "depthwise_conv_kernel", "depthwise_conv_bias", "separable_conv2d_kernel",
     "separable_conv2d_bias", "separable_conv3d_kernel", "separable_conv3d_bias",
 )  # fmt: skip
-POLICY = "a precision policy, which is not this family's: every layer is cast by the model's policy"
+POLICY = "a precision policy, which is the model's: tests/core/test_policies.py runs the cases of all families"
 NOT_OURS = {
     "layers": {},
     "equivalences": {},

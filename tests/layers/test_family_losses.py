@@ -7,6 +7,7 @@ import pytest
 from axon_cases.runner import check, check_raises, load, params
 from tinygrad import Context, Tensor, TinyJit
 
+import axon_nb as ax
 from axon_nb import dense, input, losses, optimizers
 from axon_nb.engine import Program
 from axon_nb.errors import DataError, OptionError, UnknownNameError
@@ -270,14 +271,88 @@ def test_a_model_that_ends_in_softmax_learns_from_logits_that_are_far_off():
     np.testing.assert_allclose(trained.params["dense_0"]["bias"].numpy(), [0, -0.005, 0.005], atol=1e-6)
 
 
-def test_logits_are_found_after_a_cast_and_a_reshape_but_not_after_other_work():
+IDENTITY = {"kernel_initializer": "identity"}
+TO_CLASSES, TO_CHANCES = np.array([2, 0]), np.array([[0, 0, 1], [1, 0, 0]], "float32")
+ENDS = {
+    "option": (dense(3, "softmax", **IDENTITY), TO_CLASSES),
+    "layer and noop": (dense(3, **IDENTITY) | ax.softmax() | ax.noop() | ax.linear(), TO_CLASSES),
+    "block": (ax.block("head", dense(3, **IDENTITY), ax.activation("softmax")), TO_CLASSES),
+    "reshape": (dense(3, "softmax", **IDENTITY) | ax.reshape((1, 3)), TO_CLASSES[:, None]),
+    "flatten": (dense(3, **IDENTITY) | ax.reshape((1, 3)) | ax.softmax() | ax.flatten(), TO_CLASSES),
+    "transpose": (
+        dense(3, **IDENTITY) | ax.reshape((3, 1)) | ax.softmax(axis=1) | ax.transpose((2, 1)), TO_CLASSES[:, None]
+    ),
+    "slice": (
+        dense(3, **IDENTITY) | ax.stack(ax.noop(), ax.tanh(), axis=1) | ax.softmax() | ax.slice(0, 1, axis=1),
+        TO_CLASSES[:, None],
+    ),
+    "sigmoid option": (dense(3, "sigmoid", **IDENTITY), TO_CHANCES),
+    "sigmoid transpose": (
+        dense(3, "sigmoid", **IDENTITY) | ax.reshape((3, 1)) | ax.transpose((2, 1)), TO_CHANCES[:, None]
+    ),
+    "sigmoid reverse": (dense(3, "sigmoid", **IDENTITY) | ax.reverse(axis=1), TO_CHANCES[:, ::-1].copy()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_model_that_ends_in_the_activation_trains_from_its_logits(end):
+    """PyTorch's value from logits is 2000 for the classes, and the mean of 0s, log 2s and 1000s for each chance."""
+    layers, labels = ENDS[end]
+    kind = "binary_cross_entropy" if "sigmoid" in end else "categorical_cross_entropy"
+    trained = (input((None, 3)) | layers).fit((FAR, labels), loss=kind, optimizer="sgd", batch_size=2)
+    assert trained.history["loss"] == pytest.approx([666.8977 if "sigmoid" in end else 2000.0], rel=1e-6)
+    (bias,) = (leaf.tensor.numpy() for path, leaf in trained.params.leaves.items() if path[-1] == "bias")
+    if end == "sigmoid reverse":
+        labels = labels[:, ::-1]
+    if "sigmoid" in end:
+        slope = ((np.array([[1, 0.5, 0], [0, 1, 0.5]]) - labels.reshape(2, 3)) / 3).mean(0)
+    else:
+        slope = (np.array([[1, 0, -1], [-1, 1, 0]])).mean(0)
+    np.testing.assert_allclose(bias, -0.01 * slope, atol=1e-6)
+
+
+def test_each_of_several_outputs_trains_from_its_logits():
+    hidden = input((None, 3)) | dense(3, **IDENTITY)
+    model = ax.outputs(kind=hidden | ax.softmax(), yes=hidden | ax.sigmoid())
+    rules = {"kind": "categorical_cross_entropy", "yes": "binary_cross_entropy"}
+    labels = {"kind": TO_CLASSES, "yes": TO_CHANCES}
+    history = model.fit((FAR, labels), loss=rules, optimizer="sgd", batch_size=2).history
+    assert (history["kind_loss"], history["yes_loss"]) == ([2000.0], [pytest.approx(666.8977, rel=1e-6)])
+
+
+def test_logits_are_found_where_numbers_were_moved_but_not_after_other_work():
     x = Tensor(FAR)
     p = activations.sigmoid(x)
     assert logits.logits_of(p.cast("float16").reshape(6).cast("float32"), "sigmoid").shape == (6,)
+    moved = [lambda t: t.permute(1, 0)[1:].flip(1), lambda t: t.reshape(2, 3, 1).contiguous()[:, 1:]]
+    for move in moved:
+        at = Tensor(FAR)
+        found = logits.logits_of(move(activations.sigmoid(at)), "sigmoid")
+        np.testing.assert_array_equal(found.numpy(), move(at).numpy())
     assert logits.logits_of(p * 0.5, "sigmoid") is None
     assert logits.logits_of(p.detach(), "sigmoid") is None
     assert logits.logits_of(p, "softmax") is None
-    assert logits.logits_of(activations.softmax(x, axis=0), "softmax") is None
+
+
+def test_logits_of_a_softmax_are_found_along_its_axis_only():
+    x = Tensor(np.arange(24, dtype="float32").reshape(2, 3, 4))
+    p = activations.softmax(x, axis=1)
+
+    def found(moved, axis):
+        return logits.logits_of(moved, "softmax", axis) is not None
+
+    assert found(p, 1)
+    assert not found(p, -1)
+    assert found(p.permute(0, 2, 1), -1)
+    assert found(p.permute(0, 2, 1).reshape(8, 3), -1)
+    assert found(p[:, :, 1:], 1)
+    assert found(p.reshape(2, 3, 2, 2), 1)
+    assert not found(p[:, 1:], 1)  # not all classes: its softmax would be another
+    assert not found(p.reshape(2, 12), 1)
+    assert not found(p.reshape(6, 4), -1)
+    square = activations.softmax(Tensor(np.zeros((3, 3), "float32")), axis=0)
+    assert found(square, 0)
+    assert not found(square.reshape(3, 3, 1), 1)
 
 
 def test_logits_that_are_none_are_warned_of():

@@ -300,7 +300,26 @@ def test_a_metric_called_with_options_is_itself_with_these():
     assert repr(strict) == "<Metric precision>"
 
 
+def test_metrics_and_losses_take_what_predict_gives():
+    model = ax.input((None, 4)) | ax.dense(4, **SAME)
+    found = model.predict(model.init(), SHARES)
+    assert isinstance(found, np.ndarray)
+    assert metrics.accuracy(CLASSES, found).item() == pytest.approx((SHARES.argmax(-1) == CLASSES).mean())
+    assert metrics.accuracy(y_true=CLASSES.tolist(), y_pred=found.astype("float64")).item() > 0
+    assert metrics.recall(threshold=0.3)(YES, P).item() == metrics.recall(Tensor(YES), Tensor(P), threshold=0.3).item()
+    loss = ax.losses.categorical_cross_entropy
+    assert loss(CLASSES, found).item() == loss(Tensor(CLASSES), Tensor(SHARES)).item()
+    assert loss(y_true=CLASSES, y_pred=found, reduction="none").shape == (40,)
+    signs = np.ones(3, "float32")
+    assert ax.losses.margin_ranking(signs, (signs * 2, signs), margin=2.0).item() == 1
+    assert ax.losses.connectionist_temporal_classification(([1], [[1]]), np.full((1, 2, 2), np.log(0.5))).item() > 0
+    assert ax.losses.triplet(None, (P, P, P), margin=0.5).item() == pytest.approx(0.5)
+    assert ax.losses.huber(delta=0.5)([0.0], [2.0]).item() == 0.875
+
+
 REFUSED = [
+    (lambda: ax.losses.huber(["a"], ["b"]), DataError, r"tensors, or arrays of numbers\n  got: .*\n  fix: numpy.array"),
+    (lambda: metrics.accuracy([[1], [1, 2]], [[1.0], [2.0]]), DataError, r"tensors, or arrays of numbers"),
     (lambda: metrics.precision(treshold=0.8), OptionError,
      r"there is no precision option 'treshold'\n  fix: did you mean"),
     (lambda: metrics.precision(Tensor(YES), Tensor(P), average="all"), OptionError, r"average is 'micro', 'macro' or"),

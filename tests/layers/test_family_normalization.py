@@ -24,7 +24,7 @@ def _plain_kernels():
 
 
 AXON = frozenset(("batch_norm", "instance_norm", "layer_norm", "group_norm", "rms_norm"))
-POLICY = "a precision policy, which is not this family's: every layer is cast by the model's policy"
+POLICY = "a precision policy, which is the model's: tests/core/test_policies.py runs the cases of all families"
 RUNNING = "instance_norm keeps no running values: PyTorch (by default) and Keras agree on that, Axon's break training"
 NOT_OURS = {
     "model": {

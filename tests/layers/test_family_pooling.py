@@ -30,7 +30,7 @@ ADAPTIVE = ("adaptive_avg_pool", "adaptive_max_pool", "adaptive_lp_pool")
 GLOBAL = ("global_avg_pool", "global_max_pool", "global_lp_pool")
 AXON = (*WINDOWS, *ADAPTIVE, *GLOBAL)
 MODELS = frozenset((*AXON, "blur_pool"))
-POLICY = "a precision policy, which is not this family's: every layer is cast by the model's policy"
+POLICY = "a precision policy, which is the model's: tests/core/test_policies.py runs the cases of all families"
 NOT_OURS = {f"model.output_dtype.output_dtype.{n:03}": POLICY for n in range(25, 35)}
 """The cases of these functions that don't apply, with the reason."""
 

@@ -526,6 +526,52 @@ def test_bidirectional_turns_time_and_nothing_else():
     close(hidden, np.concatenate([last.numpy(), end.numpy()], axis=-1))
 
 
+@pytest.mark.parametrize("name", ["rnn", "gru", "lstm"])
+def test_each_direction_begins_with_states_of_its_own_as_in_torch(name):
+    torch = pytest.importorskip("torch")
+    units, states = 4, ("hidden", "cell")[: STATES[name]]
+    layer = LAYERS[name](units, return_state=True, name="it")
+    given = [f"{state}{way}" for state in states for way in ("", "_back")]
+    inputs = {key: input((None, units), name=key) for key in given}
+    model = bidirectional(layer)(input((None, 3, 2), name="x"), **inputs)
+    weights = model.init(seed=1)
+    data = {key: numbers(2, units, seed=n) for n, key in enumerate(given)}
+    found = model.predict(weights, {"x": numbers(2, 3, 2), **data})
+    module = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[name](
+        2, units, batch_first=True, bidirectional=True
+    )
+    for way, suffix in (("it", ""), ("it_back", "_reverse")):
+        own = {key: torch.tensor(value.numpy()) for key, value in weights[way].items()}
+        second = torch.cat([torch.zeros(2 * units), own["recurrent_bias"]]) if name == "gru" else own["bias"] * 0
+        for key, value in {
+            "weight_ih_l0": own["kernel"].T, "weight_hh_l0": own["recurrent_kernel"].T, "bias_ih_l0": own["bias"],
+            "bias_hh_l0": second,
+        }.items():  # fmt: skip
+            getattr(module, f"{key}{suffix}").data = value
+    first = [torch.tensor(np.stack([data[state], data[f"{state}_back"]])) for state in states]
+    sequence, last = module(torch.tensor(numbers(2, 3, 2)), tuple(first) if name == "lstm" else first[0])
+    close(found[0], sequence.detach().numpy())
+    for got, (ahead, back) in zip(found[1:], last if name == "lstm" else (last,), strict=True):
+        close(got, torch.cat([ahead, back], dim=-1).detach().numpy())
+
+
+def test_a_state_given_for_one_direction_is_that_of_both():
+    x, state = input((None, 3, 2), name="x"), input((None, 4), name="state")
+    layer = bidirectional(gru(4, name="it"))
+    weights = (x | layer).init()
+    data = {"x": numbers(1, 3, 2), "state": numbers(1, 4)}
+    both = layer(x, hidden=state, hidden_back=state).predict(weights, data)
+    for one in (
+        layer(x, state),
+        layer(x, hidden=state),
+        layer(x, hidden_back=state),
+        {"x": x, "hidden": state} | layer,
+    ):
+        close(one.predict(weights, data), both, tol=0)
+    ones = layer(x, hidden=state, hidden_back=input((None, 4), name="other"))
+    assert abs(ones.predict(weights, {**data, "other": numbers(1, 4, seed=7)}) - both).max() > 0.01
+
+
 @pytest.mark.parametrize(
     ("merge", "shape"),
     [("add", (None, 5, 4)), ("multiply", (None, 5, 4)), ("concatenate", (None, 5, 8)),
@@ -582,6 +628,12 @@ def test_shape_errors(build, error, message):
         (lambda: lstm(4, "tanhh"), OptionError, "tanhh"),
         (lambda: bidirectional(lstm(4), "mean"), OptionError, "merge must be one of 'concatenate'"),
         (lambda: bidirectional(3), GraphError, "an int is not a layer"),
+        (
+            lambda: bidirectional(gru(4))(input((None, 3, 2)), hidden_bak=input((None, 4))),
+            GraphError,
+            "there is no gru input 'hidden_bak'\n  fix: did you mean 'hidden_back'",
+        ),
+        (lambda: (*[input((None, 3, 2))] * 5,) | bidirectional(gru(4)), GraphError, "takes 1 to 3 inputs and got 5"),
     ],
 )
 def test_option_errors(build, error, message):

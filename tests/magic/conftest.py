@@ -12,7 +12,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 from axon_nb.display.card import Look
-from axon_nb.errors import OptionError, ShapeError
+from axon_nb.errors import AxonError, OptionError, ShapeError
 from axon_nb.magic import extension, load_ipython_extension, unload_ipython_extension
 from axon_nb.magic.show import Library
 from axon_nb.rows import Report, Row
@@ -122,6 +122,7 @@ def library():
         failed_at=lambda model, report: next(layer.source for layer in model.layers if layer.name == "misfit"),
         card=_card,
         devices=lambda: "CPU works",
+        compare=lambda old, new, reports: None,
     )
 
 
@@ -180,3 +181,9 @@ def real(plain_shell, capsys):
     load_ipython_extension(plain_shell)
     yield Notebook(plain_shell, capsys)
     unload_ipython_extension(plain_shell)
+
+
+@pytest.fixture(autouse=True)
+def _no_tracebacks(monkeypatch):
+    """Leave ``%axon verbose`` as it was."""
+    monkeypatch.setattr(AxonError, "verbose", False)

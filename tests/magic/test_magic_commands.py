@@ -2,11 +2,11 @@
 
 import pytest
 
-from axon_nb.display.changes import changes_html, summary
+import axon_nb as ax
 from axon_nb.errors import CellError
 from axon_nb.magic.checks import check, checks_html
-from axon_nb.rows import Report, Row
-from axon_nb.trace import report
+from axon_nb.magic.extension import _folded
+from axon_nb.rows import Report
 
 SMALL = "%%axon m\ninput((None, 8)) | dense(4)"
 LARGE = "%%axon m\ninput((None, 8)) | dense(16) | relu() | dense(4)"
@@ -19,10 +19,12 @@ def card(notebook, text):
 def test_a_cell_that_is_run_again_says_what_changed(real):
     assert "Changed since" not in card(real, SMALL)["text/plain"]
     shown = card(real, LARGE)
-    assert "parameters: 36 -> 212 (+176, +489%)" in shown["text/plain"]
-    assert "  + dense_0 (units=16): (None, 16)\n  + relu_0: (None, 16)\n  ~ dense_1: reads" in shown["text/plain"]
+    assert "Changed since the last run: 2 added, 1 changed; 1 the same" in shown["text/plain"]
+    assert "+  dense_0  dense(units=16); 144 parameters" in shown["text/plain"]
+    assert "+  relu_0   relu()" in shown["text/plain"]
+    assert "Parameters: 36 → 212 (+176, +489%)" in shown["text/plain"]
     assert "<details " in shown["text/html"]
-    assert "<summary>Changed since the last run: layers: 2 added, 1 changed;" in shown["text/html"]
+    assert "<summary>Changed since the last run: 2 added, 1 changed; 1 the same; parameters: 36" in shown["text/html"]
     assert "Changed since" not in card(real, LARGE)["text/plain"]
 
 
@@ -30,7 +32,7 @@ def test_a_size_that_is_a_variable_makes_a_new_version(real):
     real.run("width = 4")
     card(real, "%%axon m\ninput((None, 8)) | dense(width)")
     real.run("width = 5")
-    assert "units=4 -> units=5" in card(real, "%%axon m\ninput((None, 8)) | dense(width)")["text/plain"]
+    assert "units 4 → 5" in card(real, "%%axon m\ninput((None, 8)) | dense(width)")["text/plain"]
 
 
 def test_diff(real):
@@ -38,10 +40,15 @@ def test_diff(real):
     real.run(SMALL)
     assert real.run("%axon diff m")[1] == "m has one version only\n"
     real.run(LARGE)
-    assert real.run("%axon diff")[1].startswith("m: layers: 2 added, 1 changed; parameters: 36 -> 212")
+    real.run("%axon diff")
+    assert repr(real.result.result).startswith("2 added, 1 changed; 1 the same\n")
+    assert "Parameters: 36 → 212" in repr(real.result.result)
     real.run(SMALL.replace("m\n", "other\n"))
-    assert real.run("%axon diff m other")[1].startswith("layers: 2 removed, 1 changed; parameters: 212 -> 36")
-    assert real.run("%axon diff m m")[1] == "nothing changed\n"
+    real.run("%axon diff m other")
+    assert repr(real.result.result).startswith("2 removed, 1 changed; 1 the same\n")
+    assert "<strong>2 removed" in real.result.result._repr_html_()
+    real.run("%axon diff m m")
+    assert repr(real.result.result) == "nothing changed: 4 layers, 212 parameters"
     assert "there is no model 'mm'\n  fix: did you mean 'm'?" in real.fails("%axon diff m mm")
     assert "two models at most" in real.fails("%axon diff m m m")
 
@@ -157,10 +164,9 @@ HOSTILE = "</bdi><script>alert(1)</script>"
 
 
 def test_no_users_text_reaches_html():
-    def row(name):
-        return Row(0, name, HOSTILE, "linear", (HOSTILE,), (), (None, HOSTILE), "float32", ((HOSTILE, HOSTILE),))
-
-    html = changes_html(Report(HOSTILE, (row("a"),)), Report(HOSTILE, (row(HOSTILE), row(HOSTILE))))
+    x = ax.input((None, 8), name="x")
+    old, new = x | ax.dense(3), x | ax.relu(name=HOSTILE) | ax.block(HOSTILE + "2", ax.dense(3, name=HOSTILE + "1"))
+    html = _folded(ax.diff(old.named(HOSTILE), new.named(HOSTILE)))
     html += checks_html(check(Report("m", ()), f"output == ({HOSTILE!r},)", ()))
     assert "alert(1)" in html
     assert "<script" not in html
@@ -170,9 +176,8 @@ def test_no_users_text_reaches_html():
 def test_what_only_reads_something_else_is_told(real):
     real.run("%%axon a --quiet\nx = input((None, 8))\ny = x | dense(8)\nadd(y, x) | relu()")
     real.run("%%axon b --quiet\nx = input((None, 8))\ny = x | dense(8)\nadd(y, y) | relu()")
-    old, new = (report(real.variables[name]) for name in "ab")
-    assert summary(old, new) == "layers: 1 changed"
-    assert real.run("%axon diff a b")[1] == "layers: 1 changed\n  ~ add_0: reads something else\n"
+    real.run("%axon diff a b")
+    assert real.result.result.changed == {"add_0": ("reads dense_0, dense_0",)}
 
 
 def test_layers_of_ones_own_can_be_counted(real):

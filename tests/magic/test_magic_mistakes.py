@@ -27,6 +27,8 @@ CASES = [
     ("dense?", 2, "help with '?' does not work in a %%axon cell", "dense?", "ask in a cell of its own"),
     ("dense(9, activation=“relu”)", 2, "Python does not know this kind of quote", "“", "write \" or '"),
     # pipes
+    ("input(3) dense(9)", 2, "nothing stands between the two", " ", "write | to join layers"),
+    ("input(3) -> dense(9)", 2, "'->' joins no layers", "->", "write | in its place"),
     ("input(3) |", 2, "nothing stands behind the pipe", "|", "take it out, or add a layer"),
     ("input(3)\n|> dense(9)\n|> # later", 4, "nothing stands behind the pipe", "|>", "take it out, or add a layer"),
     ("input(3) || dense(9)", 2, "two pipes with nothing between", "|", "take one out"),

@@ -193,9 +193,8 @@ def test_a_flag_that_is_wrong_is_pointed_at(notebook, header, message):
 
 def test_braces_and_dollars_are_not_expanded(notebook):
     notebook.run("x = 3")
-    assert notebook.run("%%axon m(y: {28, 28}) --columns '{x}'\n| dense('$x {x}')")[2][0]["text/plain"].endswith(
-        "{'columns': ('{x}',)}"
-    )
+    assert "there is no column '{x}'" in notebook.fails("%%axon m(y: {28, 28}) --columns '{x}'\n| dense('$x {x}')")
+    notebook.run("%%axon m(y: {28, 28})\n| dense('$x {x}')")
     assert notebook.variables["m"].layers[1].options == ("$x {x}",)
 
 
@@ -325,3 +324,18 @@ def test_the_package_of_the_magics_does_not_load_ipython():
     modules = "axon_nb.magic, axon_nb.magic.text, axon_nb.magic.cell, axon_nb.magic.commands"
     code = f"import sys, {modules}; assert 'IPython' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_plain_cell_shows_the_line_too(real):
+    said = real.fails("import axon_nb as ax\nm = ax.input((None, 8)) | ax.dense('16')")
+    assert said == (
+        "OptionError: dense (cell line 2): units must be a whole number of at least 1, got '16'\n"
+        "    m = ax.input((None, 8)) | ax.dense('16')\n"
+        "                              ^^^^^^^^^^^^^^\n"
+        "  fix: write units=16"
+    )
+    said = real.fails("n = ax.input((None, 8)) | ax.conv(4, 3)\nn.output_shape")
+    assert "ShapeError: conv 'conv_0' (cell line 1): needs 3, 4 or 5 axes" in said
+    assert "    n = ax.input((None, 8)) | ax.conv(4, 3)\n                              ^^^^^^^^^^^^^\n" in said
+    real.run("%axon verbose on")
+    assert "Traceback (most recent call last)" in real.fails("ax.dense('16')")

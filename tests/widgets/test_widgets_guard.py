@@ -1,6 +1,11 @@
 """What a page sends is read before it is run: a forged message cannot run code."""
 
+import json
+import sys
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from axon_nb.widgets.builder import Builder
 from axon_nb.widgets.document import EditError
@@ -126,3 +131,154 @@ def test_builtins_are_out_of_reach_of_plain_text():
     builder.write_from_page(PLAIN)
     with pytest.raises(RefusedError, match="no layer or name 'open'"):
         builder.write_from_page("input((None, 4)) | open")
+
+
+NAMES = st.sampled_from(
+    [
+        "dense",
+        "relu",
+        "input",
+        "flatten",
+        "x",
+        "y",
+        "secret",
+        "key",
+        "open",
+        "eval",
+        "exec",
+        "__import__",
+        "__builtins__",
+        "os",
+        "print",
+        "len",
+        "self",
+        "lambda",
+    ]
+)
+TEXTS = st.sampled_from(
+    [
+        "'relu'",
+        "\"__import__('os')\"",
+        "3",
+        "-1",
+        "1e9",
+        "None",
+        "True",
+        "()",
+        "(None, 4)",
+        "b'x'",
+        "...",
+        "f'{secret()}'",
+    ]
+)
+EXPRESSIONS = st.recursive(
+    NAMES | TEXTS,
+    lambda inner: st.one_of(
+        st.builds("{}({})".format, inner, inner),
+        st.builds("{}({}, units={})".format, NAMES, inner, inner),
+        st.builds("{}({}, *{}, **{})".format, NAMES, inner, inner, inner),
+        st.builds(
+            "({} {} {})".format, inner, st.sampled_from(["|", "+", "*", "-", "**", "@", "/", "or", "and", "=="]), inner
+        ),
+        st.builds(
+            "{}.{}".format, inner, st.sampled_from(["__class__", "__globals__", "declaration", "function", "system"])
+        ),
+        st.builds("{}[{}]".format, inner, inner),
+        st.builds("(lambda: {})()".format, inner),
+        st.builds("[{} for x in {}]".format, inner, inner),
+        st.builds("({} if {} else {})".format, inner, inner, inner),
+        st.builds("(z := {})".format, inner),
+        st.builds("({}, {})".format, inner, inner),
+        st.builds("{{'a': {}}}".format, inner),
+    ),
+    max_leaves=6,
+)
+STATEMENTS = st.one_of(
+    EXPRESSIONS,
+    st.builds("{} = {}".format, NAMES, EXPRESSIONS),
+    st.builds("import {}".format, NAMES),
+    st.builds("def {}(x): return {}".format, NAMES, EXPRESSIONS),
+    st.builds("for x in {}: {}".format, EXPRESSIONS, EXPRESSIONS),
+    st.builds("x: {} = {}".format, EXPRESSIONS, EXPRESSIONS),
+    st.builds("del {}".format, NAMES),
+    st.builds("| {}".format, EXPRESSIONS),
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 10**20) | st.floats() | EXPRESSIONS | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES | st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+ACTIONS = [
+    "select",
+    "insert",
+    "delete",
+    "duplicate",
+    "move",
+    "set",
+    "rename",
+    "wrap",
+    "branch",
+    "join",
+    "undo",
+    "redo",
+    "fix",
+    "text",
+    "hello",
+    "__init__",
+    "page",
+]
+FIELDS = ("layer", "after", "by", "options", "name", "last", "other", "words", "text")
+LAYERS = st.sampled_from(["dense_0", "x", "input_0"])
+OPTIONS = st.dictionaries(
+    st.sampled_from(["units", "activation", "use_bias", "name", "kernel_initializer"]), JSON, max_size=2
+)
+MESSAGES = st.one_of(
+    JSON,
+    st.builds(
+        lambda do, layer, rest: {"layer": layer, **rest, "do": do},
+        st.sampled_from(ACTIONS),
+        LAYERS | JSON,
+        st.dictionaries(st.sampled_from(FIELDS), LAYERS | JSON, max_size=4),
+    ),
+    st.builds(lambda options: {"do": "set", "layer": "dense_0", "options": options}, OPTIONS),
+    st.builds(lambda lines: {"do": "text", "text": "\n".join(["input((None, 4), name='x')", *lines])},
+              st.lists(STATEMENTS, max_size=3)),
+)  # fmt: skip
+RAN: list[str] | None = None
+"""What Python was seen to do that no message may bring about, while it is looked at."""
+
+
+FORBIDDEN = ("os.system", "os.exec", "os.fork", "os.posix_spawn", "os.kill", "subprocess.Popen", "socket.connect")
+
+
+def _seen(event: str, arguments: tuple) -> None:
+    if RAN is None:
+        return
+    writes = event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+")
+    if event in FORBIDDEN or (writes and "__pycache__" not in str(arguments[0])):
+        RAN.append(f"{event} {arguments}")
+
+
+sys.addaudithook(_seen)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(MESSAGES, min_size=1, max_size=3))
+def test_no_message_whatever_it_holds_runs_code(messages):
+    global RAN
+    called: list[object] = []
+    builder = Builder(PLAIN, names={"secret": lambda *a, **k: called.append(a), "key": "hidden"})
+    skin = builder.skin
+    told = []
+    skin.page.send = told.append
+    RAN = []
+    try:
+        for message in messages:
+            skin.take(message)
+            json.dumps(told, allow_nan=False)
+        ran = RAN
+    finally:
+        RAN = None
+    assert called == []
+    assert ran == []
+    assert builder.model is not None

@@ -1,9 +1,13 @@
 """Pages without a browser: what they are told, which calls their messages stand for, and messages that are forged."""
 
 import json
+import time
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_edits import STEPS, do
 
 import axon_nb as ax
 from axon_nb.errors import CellError
@@ -35,30 +39,83 @@ class Heard:
     def __init__(self, shown):
         self.skin = shown.skin
         self.messages = []
-        self.skin.page.send = self.messages.append
+        self.every = []
+        self.skin.page.send = self.take
+
+    def take(self, message):
+        self.messages.append(message)
+        self.every.append(message)
 
     def __call__(self, what, **rest):
         self.messages.clear()
         self.skin.take({"do": what, **rest})
-        json.dumps(self.messages)
+        json.dumps(self.messages, allow_nan=False)
         return self.state()
 
     def state(self):
         found = {}
         for message in self.messages:
             found |= message.get("patch", {})
+            found |= {name: dict(told["put"]) for name, told in message.get("parts", {}).items()}
+            found |= {name: told["add"] for name, told in message.get("grown", {}).items()}
         return found
+
+
+def form(told, layer):
+    """The fields of a layer's form, by name."""
+    one = told["forms"][layer]
+    names = [field["name"] for field in told["kinds"][one["kind"]]["fields"]]
+    return dict(zip(names, one["values"], strict=True))
 
 
 def test_a_page_that_opens_is_told_everything_and_then_only_what_changed():
     builder = Builder(DIGITS)
     page = Heard(builder)
     told = page("hello")
-    assert {"palette", "text", "rows", "svg", "form", "fixes", "totals"} <= told.keys()
-    assert page("select", layer="dense_0").keys() == {"selected", "form"}
-    assert "palette" not in page("set", layer="dense_0", options={"units": 12})
+    assert {"palette", "text", "rows", "boxes", "places", "forms", "kinds", "fixes", "totals"} <= told.keys()
+    assert page("select", layer="dense_0").keys() == {"selected"}
+    assert page.messages == [{"patch": {"selected": "dense_0"}}]
+    changed = page("set", layer="dense_0", options={"units": 12})
+    assert changed.keys() == {"text", "forms", "rows", "boxes", "arrows", "totals", "can_undo"} - {"arrows"}
+    assert list(changed["rows"]) == list(changed["boxes"]) == list(changed["forms"]) == ["dense_0"]
     assert builder.model.output_shape == (None, 12)
     assert page("hello").keys() == told.keys()
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.lists(STEPS, max_size=12))
+def test_what_a_page_was_told_is_what_there_is(steps):
+    builder = Builder("%%axon m\nx = input((None, 8, 8))\nx\n| dense(8)\n| relu() | residual(dense(8))\n")
+    page = Heard(builder)
+    page("hello")
+    for step in steps:
+        do(builder, step)
+    builder.undo()
+    builder.redo()
+    shown: dict = {}
+    for message in page.every:
+        assert message.keys() <= {"patch", "parts", "grown"}
+        shown |= message.get("patch", {})
+        for name, told in message.get("parts", {}).items():
+            before = shown.get(name, {})
+            shown[name] = before | dict(told["put"])
+            shown[name] = {one: shown[name][one] for one in told.get("order", before)}
+    state = page.skin.state()
+    assert {name: shown[name] for name in state} == state
+
+
+def test_a_card_stands_beside_the_page_and_the_page_is_a_widget_only(monkeypatch):
+    """A notebook that is saved and read without a kernel has the card, no stale widget and no address in a text."""
+    sent = []
+    monkeypatch.setattr("axon_nb.magic.output.publish", lambda data, display_id, update=False: sent.append(data))
+    for shown in (Builder(DIGITS), what_if(Builder(DIGITS).model)):
+        sent.clear()
+        shown._ipython_display_()
+        assert [set(data) for data in sent] == [
+            {"text/plain", "text/html"},
+            {"application/vnd.jupyter.widget-view+json"},
+        ]
+        assert sent[0]["text/plain"] == repr(shown.card)
 
 
 def test_every_message_is_a_call():
@@ -82,10 +139,11 @@ def test_every_message_is_a_call():
     page("text", text=builder.text + "| softmax()\n")
     assert builder.error is None
     assert builder.layers[-1] == "softmax_0"
-    fields = {one["name"]: one["value"] for one in page("select", layer="conv_0")["form"]["fields"]}
+    fields = form(page("hello"), "conv_0")
     assert fields["kernel_size"] == "(3, 5)"
     assert fields["padding"] == "same"
     assert fields["use_bias"] is False
+    page("select", layer="softmax_0")
     assert page("delete", layer="softmax_0")["selected"] != "softmax_0"
 
 
@@ -94,7 +152,7 @@ def test_an_error_is_told_with_fixes_that_can_be_taken():
     page = Heard(builder)
     page("hello")
     told = page("insert", layer="conv", after="flatten_0")
-    assert "does not fit" in [row["shape"] for row in told["rows"]]
+    assert "does not fit" in [row["shape"] for row in told["rows"].values()]
     assert "conv 'conv_1'" in told["error"]
     assert told["fixes"]
     told = page("fix", words=told["fixes"][0])
@@ -143,14 +201,13 @@ def test_hostile_names_are_text(name, tmp_path, monkeypatch):
     told = page("rename", layer="dense_0", name=name)
     if "." not in name:
         assert name in builder.layers
-        assert name in [row["name"] for row in told["rows"]]
+        assert name in told["rows"]
         assert Builder(builder.text).text == builder.text
-        assert "<img src=x" not in told["svg"]
+        assert "<img src=x" not in told["boxes"][name]
         assert "<img src=x" not in builder.card._repr_html_()
-    assert "<img src=x" not in page("insert", layer=name).get("svg", "")
-    assert "<img src=x" not in page("text", text=DIGITS.replace("image", name.replace("'", "").replace('"', ""))).get(
-        "svg", ""
-    )
+    assert "boxes" not in page("insert", layer=name)
+    told = page("text", text=DIGITS.replace("image", name.replace("'", "").replace('"', "")))
+    assert all("<img src=x" not in box for box in told.get("boxes", {}).values())
     assert not list(tmp_path.iterdir())
 
 
@@ -196,7 +253,26 @@ def test_live_follows_a_variable():
     assert len(page.state()["rows"]) == 2
     names["net"] = "text"
     view.look()
-    assert page.state()["rows"] == []
+    assert page.messages[-1]["parts"]["rows"] == {"put": [], "order": []}
+
+
+def test_live_follows_a_builder_and_the_variable_of_one_while_no_cell_runs():
+    builder = Builder(DIGITS)
+    names = {"net": builder}
+    view = Live("net", names)
+    builder.insert("relu")
+    assert len(view.report.rows) == 5
+    session = Session(library(), variables=names, bind=names.update)
+    names["own"] = ax.input((None, 4)) | ax.dense(2)
+    built, other = build(session, ["own"]), Live("own", names)
+    page = Heard(other)
+    page("hello")
+    page.messages.clear()
+    built.insert("softmax")
+    assert list(page.state()["rows"]) == ["softmax_0"]
+    built.select("dense_0")
+    built.insert("conv", units=3, kernel_size=3)
+    assert "softmax_0" in other.report.rows[-1].name
 
 
 def blobs(samples=256):
@@ -247,6 +323,50 @@ def test_a_trainer_starts_pauses_changes_the_rate_resumes_and_looks_back():
     assert len(trainer.checkpoints) <= 24
 
 
+def test_a_trainer_tells_a_page_ten_times_a_second_at_most_and_nothing_twice():
+    trainer = Trainer(small(), blobs(64), epochs=300, batch_size=32)
+    page = Heard(trainer)
+    page("hello")
+    page.messages.clear()
+    began = time.monotonic()
+    page.skin.take({"do": "start"})
+    trainer.wait(120)
+    took = time.monotonic() - began
+    for _ in range(100):  # the last is told when the thread has ended
+        if page.state()["status"] == "completed":
+            break
+        time.sleep(0.05)
+    assert page.state()["status"] == "completed"
+    assert len(page.messages) <= 10 * took + 4
+    grown = [message.get("grown", {}) for message in page.messages]
+    losses = [value for told in grown for value in told.get("history.loss", {}).get("add", [])]
+    assert losses == [pytest.approx(value, abs=1e-6) for value in trainer.history["loss"]]
+    assert len(losses) == 300
+    assert sum("pictures" in message.get("patch", {}) for message in page.messages) == 0
+    told = page("hello")
+    assert [one["said"] for one in told["samples"]]
+    assert told["history.loss"] == losses
+
+
+def test_numbers_that_are_none_and_a_training_that_bursts_are_told():
+    x, y = blobs()
+
+    def nothing(y_true, y_pred):
+        return y_pred.mean() * float("nan")
+
+    trainer = Trainer(small(), (x, y), epochs=2, metrics=(nothing,))
+    page = Heard(trainer)
+    page("start")
+    trainer.wait(60)
+    assert page("hello")["history.nothing"] == [None, None]
+    bursting = Trainer(ax.input((None, 4)) | ax.dense(1), (x, y.astype("float32")[:, None]), learning_rate=1e30,
+                       optimizer="sgd")  # fmt: skip
+    page = Heard(bursting)
+    page("start")
+    bursting.wait(60)
+    assert "the loss became inf in epoch 1" in page("hello")["error"]
+
+
 def test_a_trainer_tells_why_it_failed_and_can_begin_again():
     x, y = blobs()
     trainer = Trainer(small(), (x, y), epochs=2)
@@ -282,6 +402,52 @@ def test_an_explorer_runs_to_the_chosen_layer_alone():
     assert "no single picture" in page("draw", pixels=[[0.0]])["notice"]
 
 
+def test_an_explorer_shows_where_each_head_looks():
+    model = (
+        ax.input((None, 6, 8), name="x")
+        | ax.multi_head_attention(heads=4, causal=True)
+        | ax.multi_head_attention(heads=2)
+    )
+    x = np.random.default_rng(0).normal(size=(5, 6, 8)).astype("float32")
+    explorer = Explorer(model.compile(), x)
+    page = Heard(explorer)
+    page("hello")
+    told = page("select", layer="multi_head_attention_0")["attention"]
+    assert [len(one["maps"]) for one in told] == [4]
+    (heads,) = explorer.attention()
+    assert heads.shape == (4, 6, 6)
+    np.testing.assert_allclose(heads.sum(-1), 1, rtol=1e-5)
+    assert (np.triu(heads, 1) == 0).all()
+    weights = explorer.weights()
+
+    def project(role):
+        made = x[:1] @ weights[f"{role}_kernel"] + weights[f"{role}_bias"]
+        return made.reshape(1, 6, 4, 2).transpose(0, 2, 1, 3)
+
+    scores = (project("query") @ project("key").swapaxes(-1, -2))[0] / np.sqrt(2)
+    scores = np.where(np.tril(np.ones((6, 6), bool)), scores, -np.inf)
+    powers = np.exp(scores - scores.max(-1, keepdims=True))
+    np.testing.assert_allclose(heads, powers / powers.sum(-1, keepdims=True), rtol=1e-4, atol=1e-6)
+    assert page("select", layer="x")["attention"] == []
+    page("show", sample=3)
+    assert not np.allclose(explorer.attention("multi_head_attention_0")[0], heads)
+
+
+def test_an_explorer_runs_no_layer_behind_the_chosen_one_but_for_the_answer():
+    ran = []
+
+    @ax.layer
+    def counted(x, number: int):
+        ran.append(number)
+        return x * 1
+
+    model = ax.input((None, 4), name="x") | counted(1) | counted(2) | counted(3)
+    explorer = Explorer(model.compile(), np.ones((2, 4), "float32"))
+    ran.clear()
+    explorer.output("counted_1")
+    assert set(ran) == {1, 2}
+
+
 def test_gradients_of_an_explorer_are_those_of_the_answer():
     x, _ = blobs(4)
     model = ax.input((None, 4), name="x") | ax.dense(3)
@@ -304,6 +470,10 @@ def test_a_drawing_is_brought_to_the_models_size():
     assert told["drawn"] is True
     assert explorer.drawn["image"].shape == (1, 1, 8, 8)
     assert page("select", layer="conv_0")["output"][0]["kind"] == "maps"
+    hurried = page("draw", pixels=(pixels.T).tolist(), more=True)
+    assert hurried["answer"]["flat"] is True
+    assert [one["gradient"] for one in hurried["weights"]] == [None, None]
+    assert None not in [one["gradient"] for one in page("draw", pixels=pixels.tolist(), more=False)["weights"]]
     mass = explorer.drawn["image"][0, 0] - explorer.drawn["image"].min()
     middle = (mass.sum(1) * np.arange(8)).sum() / mass.sum()
     assert abs(middle - 3.5) < 0.6

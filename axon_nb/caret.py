@@ -1,6 +1,6 @@
-"""Owns the pointing at code: spans of a cell, and the line of carets under them.
+"""Owns the pointing at code: spans of a cell or file, and the line of carets under them.
 
-Knows nothing about layers, IPython or how a cell is run.
+Knows nothing about errors, layers, IPython or how a cell is run.
 """
 
 from __future__ import annotations
@@ -10,15 +10,10 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
-
-from axon_nb.errors import AxonError
 
 _INDENT = "    "
 _LONGEST = 100
 _WIDE_SPACE = "\N{IDEOGRAPHIC SPACE}"
-
-E = TypeVar("E", bound=AxonError)
 
 
 @dataclass(frozen=True)
@@ -118,24 +113,3 @@ def excerpt(lines: Sequence[str], span: Span) -> str:
     text = lines[span.line - 1] if 0 < span.line <= len(lines) else ""
     end = span.end_column if span.end_line == span.line else len(text.rstrip())
     return "\n".join(_INDENT + line for line in caret(text, span.column, end).split("\n"))
-
-
-def point(error: E, lines: Sequence[str], span: Span) -> E:
-    """Add to an error the cell line it is about, unless it names one already, and the carets.
-
-    Example:
-        >>> print(point(AxonError("too wide", where="dense 'a'", fix="use 3"), ["", "x | dense(9)"], Span(2, 4, 2, 9)))
-        dense 'a' (cell line 2): too wide
-            x | dense(9)
-                ^^^^^
-          fix: use 3
-    """
-    if error.excerpt:
-        return error  # it was pointed at already
-    place = f"cell line {span.line}"
-    if not error.where:
-        error.where = place
-    elif not re.search(r"\bline \d", error.where):
-        error.where = f"{error.where} ({place})"
-    error.excerpt = excerpt(lines, span)
-    return error

@@ -2,8 +2,8 @@ import ast
 
 import pytest
 
-from axon_nb.errors import AxonError, OptionError
-from axon_nb.magic.caret import Span, caret, excerpt, point, span_of, split_lines
+from axon_nb.caret import Span, caret, excerpt, span_of, split_lines
+from axon_nb.errors import AxonError, OptionError, point
 
 
 @pytest.mark.parametrize(
