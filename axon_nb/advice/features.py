@@ -60,6 +60,8 @@ def sample_shape(problem: Problem) -> Iterator[Candidate]:
         others = math.prod(wanted[:place] + wanted[place + 1 :])
         if -1 not in wanted and have % others == 0:
             yield problem.change(1.1 + 0.01 * place, shape=(*wanted[:place], have // others, *wanted[place + 1 :]))
+    if len(wanted) == 1 and wanted != (-1,):
+        yield problem.change(0.7, shape=(have,))  # one axis was meant
     side = math.isqrt(have)
     if side * side == have and len(wanted) == 2:
         yield problem.change(1.3, shape=(side, side))

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 from tinygrad import Tensor
 
+from axon_nb.advice import edits
 from axon_nb.advice.problem import Candidate, Problem, make, rule
-from axon_nb.graph import Node
+from axon_nb.graph import Model, Node
 from axon_nb.layer import need_layer
 
 
@@ -29,6 +30,7 @@ def kinds_of_numbers(problem: Problem) -> Iterator[Candidate]:
     """Whole numbers where fractions are needed, or the other way round."""
     if "whole numbers" in problem.error.problem:
         yield from _inputs_above(problem, 1.0, "int32")
+        yield from _straight_from_input(problem)
         yield _cast(problem, 2.0, "int32")
     elif "floating-point" in problem.error.problem:
         tokens = problem.family in ("recurrent", "attention") and problem.rank == 2
@@ -48,6 +50,21 @@ def _inputs_above(problem: Problem, cost: float, dtype: str) -> Iterator[Candida
                 yield problem.input(cost, node, dtype=dtype)
             elif node.op not in ("flatten", "reshape", "transpose", "slice"):
                 break
+
+
+def _straight_from_input(problem: Problem) -> Iterator[Candidate]:
+    """Word numbers that were scaled on the way: what stands between is left out."""
+    *between, first = problem.above(problem.node.parents[0])
+    quiet = ("normalization", "activation", "dropout")
+    if not between or not first.is_input or any(n.layer.declaration.family not in quiet for n in between):
+        return
+    new = edits.with_options(first.layer, dtype="int32")
+    told, declared = problem.remove(1.0, *between), problem.input(1.0, first, dtype="int32")
+
+    def made() -> Model:
+        return edits.changed(edits.without(problem.model, *between), {first.layer: new})
+
+    yield Candidate(1.0, f"{told.text} and {declared.text}", declared.code, made)
 
 
 def _cast(problem: Problem, cost: float, dtype: str) -> Candidate:
@@ -106,7 +123,8 @@ def parts_that_do_not_meet(problem: Problem) -> Iterator[Candidate]:
             yield problem.change(1.2, parent.layer, units=sizes[0])
         elif parent.options.get("units") and len(got) == 2:
             values = math.prod(int(size) for size in sizes)
-            yield problem.insert_and_change(1.1, make("reshape", sizes), parent.layer, units=values)
+            if values != parent.options["units"]:
+                yield problem.insert_and_change(1.1, make("reshape", sizes), parent.layer, units=values)
     rest = range(1, len(got))
     if len(declared) == len(got) > 2:
         order = (len(got) - 1, *rest[:-1])

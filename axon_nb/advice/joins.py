@@ -70,7 +70,9 @@ def _projections(problem: Problem) -> Iterator[Candidate]:
         strides = steps[0] if len(set(steps)) == 1 else tuple(steps)
         options = {"strides": strides} if strides != 1 else {}
         more = {"channels": channels} if channels == "last" else {}
-        cost = 0.9 if strides != 1 else 1.2
+        width = own[axis]
+        widens = isinstance(width, int) and units > width and units % width == 0  # on purpose, as ResNet's stages
+        cost = 0.9 if strides != 1 or widens else 1.2
         yield problem.insert(cost, make("conv", units, 1, **options, **more), bare)
         yield problem.insert(cost + 0.3, make("conv", units, 1, padding="same", **options, **more), bare)
         strided = [

@@ -35,8 +35,9 @@ def no_time_axis(problem: Problem) -> Iterator[Candidate]:
     if "int" in problem.dtypes[0]:
         units = problem.option("units") if problem.op.declaration.name in _RECURRENT else 64
         yield problem.insert(0.8, make("embedding", 10_000, units or 64))
-    yield problem.insert(1.5, make("reshape", (-1, 1)))
-    if isinstance(problem.shapes[0][1], int):
+    features = problem.shapes[0][1]
+    yield problem.insert(1.5, make("reshape", (features if isinstance(features, int) else -1, 1)))
+    if isinstance(features, int):
         yield problem.insert(1.7, make("reshape", (1, problem.shapes[0][1])))
 
 
@@ -48,9 +49,11 @@ def maps(problem: Problem) -> Iterator[Candidate]:
     _, channels, height, width = problem.shapes[0]
     if isinstance(channels, int) and isinstance(height, int) and isinstance(width, int):
         places = make("reshape", (channels, height * width)) | make("transpose", (2, 1))
-        yield problem.insert(1.0, places)
+        # Attention takes every place for a token; step by step, an image is read row by row.
+        step_by_step = problem.op.declaration.name in _RECURRENT
+        yield problem.insert(1.2 if step_by_step else 1.0, places)
         rows = make("transpose", (2, 1, 3)) | make("reshape", (height, channels * width))
-        yield problem.insert(1.2, rows)
+        yield problem.insert(1.0 if step_by_step else 1.2, rows)
         if channels == 1:
             yield problem.insert(0.8, make("reshape", (height, width)))
     if isinstance(channels, int):

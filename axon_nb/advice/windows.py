@@ -44,6 +44,10 @@ def flat_images(problem: Problem) -> Iterator[Candidate]:
             yield problem.insert(2.0, make("reshape", (side, side, colours) if last else (colours, side, side)))
     yield problem.insert(3.0 - one_d, make("reshape", (size, 1) if last else (1, size)))
     before = parent.options.get("units") if parent.op == "dense" else None
+    if before and problem.op.declaration.name == "conv_transpose":  # it makes small maps larger: begin with small ones
+        small = next((side for side in (7, 8, 4, 6, 5, 3, 2) if before % (side * side) == 0), 0)
+        if small:
+            yield problem.insert(1.9, make("reshape", (before // small**2, small, small)))
     if before:
         side = math.isqrt(before) or 1
         most = next((s for s in range(side, 1, -1) if before % (s * s) == 0), 0)

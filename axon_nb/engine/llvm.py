@@ -17,6 +17,8 @@ import re
 import sys
 import threading
 import types
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 from tinygrad import dtypes
@@ -86,10 +88,38 @@ def _cpu_runtime() -> Any:
     stand_in: Any = types.ModuleType(mesa)
     stand_in.LVPRenderer = type("LVPRenderer", (), {})  # named in a list that only DEV=CPU:LVP chooses it from
     sys.modules[mesa] = stand_in
+    libraries: Any = importlib.import_module("tinygrad.runtime.support.c").DLL
+    slow = libraries.findlib
+    libraries.findlib = staticmethod(functools.partial(_find_library, slow))
     try:
         return importlib.import_module(name)
     finally:
         del sys.modules[mesa]
+        libraries.findlib = staticmethod(slow)
+
+
+def _find_library(slow: Callable[..., Any], name: str, paths: list[str], extra_paths: Sequence[str] = ()) -> Any:
+    """Find a library as tinygrad does, but look at the files that can be it only: it looks at all that are there."""
+    chosen = os.environ.get(f"{name.replace('-', '_').upper()}_PATH")
+    if sys.platform == "linux" and not chosen and not extra_paths and not os.environ.get("LD_LIBRARY_PATH"):
+        folders = ("/usr/lib64", "/usr/lib", "/usr/local/lib", "/lib", "/lib64", f"/lib/{platform.machine()}-linux-gnu")
+        for path in paths:
+            fits = re.compile(rf"lib{re.escape(path)}\.so\.?[0-9]*").fullmatch
+            for folder in filter(os.path.isdir, folders):
+                with os.scandir(folder) as files:
+                    found = next((one.path for one in files if fits(one.name) and _is_elf(one.path)), None)
+                if found:
+                    return found
+    return slow(name, paths, list(extra_paths))
+
+
+def _is_elf(path: str) -> bool:
+    """Tell a library from a script for the linker that has its name."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(4) == b"\x7fELF"
+    except OSError:
+        return False
 
 
 def _open_cpu(self: Any, device: str = "") -> None:

@@ -100,7 +100,7 @@ def sigmoid(x: Tensor) -> Tensor:
         >>> [round(v, 4) for v in sigmoid(Tensor([0.0, 2.0])).tolist()]
         [0.5, 0.8808]
     """
-    return remember_logits(x.sigmoid(), x, "sigmoid")
+    return remember_logits(_sigmoid(x), x, "sigmoid")
 
 
 @activation
@@ -227,7 +227,7 @@ def silu(x: Tensor) -> Tensor:
         >>> [round(v, 4) for v in silu(Tensor([-1.0, 0.0, 2.0])).tolist()]
         [-0.2689, 0.0, 1.7616]
     """
-    return x * x.sigmoid()
+    return x * _sigmoid(x)
 
 
 swish = silu
@@ -307,7 +307,14 @@ def glu(x: Tensor, axis: Axis = -1) -> Tensor:
         problem = f"glu halves axis {axis}, and its size {x.shape[at]} is odd"
         raise ShapeError(problem, fix="give the layer before it twice as many units as glu is to return")
     values, gates = x.chunk(2, dim=at)
-    return values * gates.sigmoid()
+    return values * _sigmoid(gates)
+
+
+def _sigmoid(x: Tensor) -> Tensor:
+    """Take no exponential of what is above 0: tinygrad 0.14 keeps exp(-x) for the gradient, and inf * 0 is NaN."""
+    negative = x < 0
+    small = negative.where(x, -x).exp()
+    return negative.where(small, 1) / (1 + small)
 
 
 def _log1p(x: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Any
 from tinygrad import Tensor
 from tinygrad.nn import onnx as implementation
 
+from axon_nb.checks import dtype_name
 from axon_nb.functional.activations import activate
 
 OWN: dict[str, Callable[..., Any]] = {}
@@ -171,8 +172,33 @@ def GlobalLpPool(X, p=2):
 
 @own
 def BitShift(X, Y, direction):
-    two = Y.cast("float64").exp2().cast(X.dtype)
-    return (X * two if direction == "LEFT" else X // two).cast(X.dtype)
+    fits = (Y >= 0) & (8 * X.dtype.itemsize > Y)
+    count = fits.where(Y, 0).cast(X.dtype)
+    if direction == "LEFT":
+        return fits.where(X << count, 0).cast(X.dtype)
+    return fits.where(X >> count, (X < 0).where(-1, 0)).cast(X.dtype)
+
+
+def _divisor(B: Tensor) -> tuple[Tensor, Tensor]:
+    """Replace divisors by which a processor stops: zero, and minus one, by which the lowest number has no quotient."""
+    minus = B == -1
+    return ((B == 0) | minus).where(1, B), minus
+
+
+@own
+def Div(A, B):
+    if "int" not in dtype_name(A.dtype):
+        return implementation.onnx_ops["Div"](A, B)
+    safe, minus = _divisor(B)
+    return minus.where(-A, implementation.onnx_ops["Div"](A, safe)).cast(A.dtype)
+
+
+@own
+def Mod(A, B, fmod=0):
+    if "int" not in dtype_name(A.dtype):
+        return implementation.onnx_ops["Mod"](A, B, fmod=fmod)
+    safe, minus = _divisor(B)
+    return minus.where(0, implementation.onnx_ops["Mod"](A, safe, fmod=fmod)).cast(A.dtype)
 
 
 @own

@@ -263,6 +263,8 @@ def _prelu(at: At) -> Any:
     if x is None or slope is None or x.rank is None or x.rank < 2 or slope.dtype != "float32":
         return None
     shape = (1,) * (x.rank - slope.ndim) + slope.shape
+    if at.version < 7 and slope.ndim == 1:
+        shape = (1, *slope.shape, *(1,) * (x.rank - 2))  # then there was one for each channel, or one for all
     places = [axis for axis, size in enumerate(shape) if size != 1]
     if slope.ndim > x.rank or len(places) > 1 or (places and places[0] not in (1, x.rank - 1)):
         return None

@@ -232,10 +232,19 @@ def _recurrent(at: At) -> Any:
         return None
     if (at.op == "GRU" and not about.get("linear_before_reset")) or (at.op == "LSTM" and functions[1] != functions[2]):
         return None
-    initial = [at.x(i) for i in ((5, 6) if at.op == "LSTM" else (5,))]
-    if any(at.has(i) for i in (5, 6)) and any(one is None for one in initial):
+    places = [i for i in ((5, 6) if at.op == "LSTM" else (5,)) if at.has(i)]
+    places = [] if all(_is_zero(at, i) for i in places) else places
+    initial = [at.x(i) for i in places]
+    if any(one is None for one in initial) or len(initial) not in (0, 2 if at.op == "LSTM" else 1):
         return None
     return _with_weights(at, x, w, r, b, functions, [one for one in initial if one is not None], order)
+
+
+def _is_zero(at: At, place: int) -> bool:
+    """Whether an input is zero throughout, however many samples there are: the states that PyTorch writes down."""
+    value = at.inputs[place]
+    tries = at.builder.tries(value) if isinstance(value, Asked) else [value]
+    return bool(tries) and all(isinstance(one, np.ndarray) and not one.any() for one in tries or ())
 
 
 def _with_weights(

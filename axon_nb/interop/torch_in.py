@@ -60,7 +60,7 @@ def _export(torch: Any, module: Any, given: tuple[Any, ...]) -> bytes:
             with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
                 warnings.simplefilter("ignore")
                 program = torch.onnx.export(
-                    module, given, dynamo=True, dynamic_shapes=shapes, opset_version=20, verbose=False
+                    module, given, dynamo=True, dynamic_shapes=shapes, opset_version=20, verbose=False, optimize=False
                 )
                 return bytes(program.model_proto.SerializeToString())
         except Exception as error:

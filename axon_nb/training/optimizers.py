@@ -124,7 +124,8 @@ def muon(
 ) -> Any:  # fmt: skip
     """SGD whose step for a matrix is made orthogonal; weights with one axis are changed by AdamW.
 
-    Axon has none; defaults are tinygrad's and PyTorch's.
+    Axon has none; defaults are tinygrad's and PyTorch's. The step is as large for every shape; PyTorch takes the rate
+    times the root of rows / columns for a tensor that has more rows.
 
     Source: Jordan and others 2024, https://kellerjordan.github.io/posts/muon/
 

@@ -1,5 +1,6 @@
 """The CPU works with no compiler installed, by LLVM in this process."""
 
+import importlib
 import json
 import os
 import pickle
@@ -244,3 +245,18 @@ def test_roots_are_exact(kind):
     with np.errstate(invalid="ignore"):
         expected = np.sqrt(values)
     np.testing.assert_array_equal(Tensor(values, device="CPU").sqrt().numpy(), expected)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere tinygrad's own search is used")
+@pytest.mark.parametrize(
+    ("name", "path"), [("libc", "c"), ("rt", "gcc_s"), ("m", "m"), ("no", "such_library")]
+)
+def test_libraries_are_found_where_tinygrad_finds_them(name, path):
+    slow = importlib.import_module("tinygrad.runtime.support.c").DLL.findlib
+    assert llvm._find_library(slow, name, [path]) == slow(name, [path])
+
+
+def test_a_script_for_the_linker_is_no_library(tmp_path):
+    (tmp_path / "libx.so").write_text("GROUP ( libx.so.6 )")
+    assert not llvm._is_elf(str(tmp_path / "libx.so"))
+    assert not llvm._is_elf(str(tmp_path / "gone"))

@@ -141,7 +141,24 @@ def lars(w, g, memory, step, rate=10.0, momentum=0.9, decay=0.1, trust=0.001):
     return memory["b"]
 
 
+def muon(w, g, memory, step, rate=0.1, momentum=0.95, decay=0.1):
+    """Keller Jordan's, a step of the same size for every shape; a weight with one axis is AdamW's."""
+    if w.ndim < 2:
+        memory["m"] = 0.9 * memory.get("m", 0) + 0.1 * g
+        memory["v"] = 0.999 * memory.get("v", 0) + 0.001 * g**2
+        far = memory["m"] / (1 - 0.9**step) / (np.sqrt(memory["v"] / (1 - 0.999**step)) + 1e-8)
+        return rate * (far + decay * w)
+    memory["b"] = momentum * memory.get("b", 0) + g
+    x = g + momentum * memory["b"]
+    x = x.T / (np.linalg.norm(x) + 1e-7)  # the short side first
+    for _ in range(5):
+        a = x @ x.T
+        x = 3.4445 * x + (-4.775 * a + 2.0315 * a @ a) @ x
+    return rate * (x.T + decay * w)
+
+
 PAPERS = {
+    "muon": (optimizers.muon(0.1, weight_decay=0.1), muon),
     "yogi": (optimizers.yogi(0.1), yogi),
     "adabelief": (optimizers.adabelief(0.1, weight_decay=0.1), adabelief),
     "lamb": (optimizers.lamb(0.1, weight_decay=0.1), lamb),
