@@ -159,9 +159,7 @@ def test_hooks_are_named_and_brought():
     model = model.hook("dense_0", seen.append, "backward")
     with pytest.warns(UserWarning, match=r"x\.hook_0 \(a hook\); watch \(a hook\); append \(a hook\)$"):
         text = model.to_json()
-    with pytest.raises(
-        FileError, match=r"brought: x\.hook_0 \(a hook\); watch .*\n.*\n  fix: 'x\.hook_0': None"
-    ):
+    with pytest.raises(FileError, match=r"brought: x\.hook_0 \(a hook\); watch .*\n.*\n  fix: 'x\.hook_0': None"):
         ax.from_json(text)
     brought = {"watch": watch, "x.hook_0": model.find("x").hooks[0].function, "append": seen.append}
     back = ax.from_json(text, custom=brought)
