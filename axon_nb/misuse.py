@@ -97,8 +97,7 @@ def not_a_layer(value: object, known: Collection[str], fix: str) -> GraphError:
     if isinstance(value, str):
         meant = [value] if value in known else nearest(value, known)
         fix = f"write {meant[0]}(), without quotes" if meant else fix
-    elif isinstance(value, tuple | list) and len(value) > 1:
-        inside = ", ".join(brief(one, 30) for one in value[:3]) + (", ..." if len(value) > 3 else "")
-        fix = f"concatenate({inside}) gives each of them the input and joins the results; | joins them in a row"
+    elif isinstance(value, tuple | list | dict) and value:
+        fix = "layers in a tuple, list or dict get the same input each: x | (dense(8), relu()) | concatenate()"
     kind = "None" if value is None else article(type(value).__name__)
     return GraphError(f"{kind} is not a layer", got=brief(value), fix=fix)

@@ -138,6 +138,8 @@ def test_a_pipe_into_several_layers_gives_them_one_input():
     for wrong, words in ((), "a tuple"), ([3], "a list"), ({"a": None}, "a dict"), ((X, X), "a tuple"):
         with pytest.raises(GraphError, match=f"^{words} is not a layer"):
             X | wrong
+    with pytest.raises(GraphError, match=r"\n  fix: layers in a tuple, list or dict get the same input each: x \| \(d"):
+        X | (ax.relu(), 3)
     with pytest.raises(GraphError, match="outputs are all models, or all layers"):
         X | (X | ax.dense(2), ax.dense(2))
 

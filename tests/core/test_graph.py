@@ -101,7 +101,7 @@ def test_a_part_and_a_layer_that_is_named_by_order_stay_apart():
     (lambda: X | ax.layer(lambda a, b, c: a, name="mix")(),
      r"takes 3 inputs and got 1\n  fix: \(a, b, c\) \| mix\(\)"),
     (lambda: X | 3, r"^an int is not a layer\n  got: 3\n  fix: pipe into a layer, a model or a function of tensors"),
-    (lambda: X | None, "^a NoneType is not a layer"),
+    (lambda: X | None, "^None is not a layer"),
     (lambda: X | int, r"^a type is not a layer\n  got: <class 'int'>"),
     (lambda: 3 | X, r"^an int cannot be piped into a model\n  got: 3\n  fix: begin with input\(\.\.\.\), or call"),
     (lambda: np.zeros((2, 4)) | X, r"^a ndarray cannot be piped into a model\n  got: ndarray of shape \(2, 4\)"),
