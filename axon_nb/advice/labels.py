@@ -136,9 +136,7 @@ def _units(problem: Problem, cost: float, units: int, activation: str | None, lo
 
 
 def _with_loss(problem: Problem, cost: float, loss: str) -> Candidate:
-    words = (
-        f'loss="{loss}", for {"yes or no" if loss == CHANCES else "class numbers" if loss == CLASSES else "amounts"}'
-    )
+    words = f'loss="{loss}" for {"yes or no" if loss == CHANCES else "class numbers" if loss == CLASSES else "amounts"}'
     return Candidate(cost, words, f'loss="{loss}"', lambda: problem.model)
 
 

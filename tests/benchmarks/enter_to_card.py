@@ -1,26 +1,32 @@
-"""How long a ``%%axon`` cell takes from Enter to its card, in a real IPython shell: small and large, right and wrong.
+"""How long it takes from Enter to the card of a model: small and large, right and wrong, first and after an edit.
 
-Each round runs every cell once; given are the medians over the rounds. Of a cell that was edited one number differs
-from round to round, so that something has to be traced anew; one that is run again as it was has nothing new.
+Side by side with what people use for it elsewhere: torchinfo's summary with torchview's drawing, and Keras's summary
+with plot_model. Every peer and model has a process of its own, in turns; what is counted is processor time, with that
+of programs that lay out a drawing, so that what else the machine does matters little. "First" is the first model of a
+process whose imports are done; of a model that was edited one number differs each time, and given is the median.
 
     python tests/benchmarks/enter_to_card.py [ROUNDS]
+
+A peer that is not installed is left out, and said so: ``pip install torch torchinfo torchview keras pydot``.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
+import json
+import os
+import resource
+import shutil
 import statistics
+import subprocess
 import sys
-import time
+from pathlib import Path
 
-from IPython.core.displaypub import CapturingDisplayPublisher
-from IPython.core.interactiveshell import InteractiveShell
-from traitlets.config import Config
-
-import axon_nb
-
-SMALL = "%%axon small\ninput((None, 784)) | dense({n}, 'relu') | dropout(0.5) | dense(10, 'softmax')"
+SMALL = """%%axon small
+input((None, 1, 28, 28)) | conv({n}, 3, activation="relu") | max_pool(2)
+| flatten() | dropout(0.5) | dense(10, "softmax")"""
 SMALL_WRONG = "%%axon wrong\ninput((None, 28, 28, 1)) | conv({n}, 3) | max_pool(2) | flatten() | dense(10, 'softmax')"
 SUM_WRONG = "%%axon wrong\ninput((None, 64)) | dense(64, 'relu') | residual(dense({n}, 'relu')) | dense(10)"
 SEQUENCE_WRONG = "%%axon wrong\ninput((None, 20)) | embedding(1000, {n}) | lstm(16) | dense(1)"
@@ -47,37 +53,189 @@ y = y | stage(64, 3, 1) | stage(128, 4, 2) | stage(256, 6, 2) | stage(512, 3, 2)
 y | global_avg_pool() | dense({n})"""
 RESNET_WRONG = RESNET.replace("| global_avg_pool() | dense", "| reshape((7, 7, 512)) | flatten() | dense")
 
+CHAIN = "%%%%axon deep\ny = input((None, 64))\nfor i in range(%d):\n    y = y | dense(%s)\ny | dense({n})"
+
 CELLS = {
-    "small, edited": (SMALL, 30),
-    "small, does not fit (channels)": (SMALL_WRONG, 30),
-    "small, does not fit (a sum)": (SUM_WRONG, 30),
-    "small, does not fit (an embedding)": (SEQUENCE_WRONG, 30),
-    "ResNet-50, edited": (RESNET, 100),
-    "ResNet-50, does not fit": (RESNET_WRONG, 100),
+    "small CNN": SMALL,
+    "ResNet-50": RESNET,
+    "1,000 layers": CHAIN % (1000, "64, 'relu'"),
+    "1,000 layers, none as the one before": CHAIN % (1000, "8 + i % 97"),
+    "250 layers": CHAIN % (250, "64, 'relu'"),
+    "500 layers": CHAIN % (500, "64, 'relu'"),
+    "2,000 layers": CHAIN % (2000, "64, 'relu'"),
+    "small, does not fit (channels)": SMALL_WRONG,
+    "small, does not fit (a sum)": SUM_WRONG,
+    "small, does not fit (an embedding)": SEQUENCE_WRONG,
+    "ResNet-50, does not fit": RESNET_WRONG,
 }
+COMPARED = ("small CNN", "ResNet-50", "1,000 layers")
+NEEDS = {"axon_nb": ("IPython",), "torch": ("torch", "torchinfo", "torchview"), "keras": ("keras", "torch", "pydot")}
+NAMES = {"torch": "torchinfo + torchview", "keras": "Keras summary + plot_model"}
 
 
-def main(rounds):
+def spent_ms() -> float:
+    both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(used.ru_utime + used.ru_stime for used in both) * 1000
+
+
+def ours(name):
+    from IPython.core.displaypub import CapturingDisplayPublisher
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+
+    import axon_nb
+
     config = Config()
     config.HistoryManager.enabled = False
     shell = InteractiveShell(config=config)
     shell.display_pub = CapturingDisplayPublisher()
     axon_nb.load_ipython_extension(shell)
-    times = {name: [] for name in CELLS}
+
+    def card(number):
+        with contextlib.redirect_stdout(io.StringIO()):
+            shell.run_cell(CELLS[name].replace("{n}", str(number)))
+        shown = shell.display_pub.outputs
+        assert shown, name
+        assert "<table" in shown[0]["data"]["text/html"]
+        shown.clear()
+
+    return card
+
+
+def of_torch(name):
+    import torch
+    from torch import nn
+    from torchinfo import summary
+    from torchview import draw_graph
+
+    dot = shutil.which("graphviz-pure", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+
+    class Bottleneck(nn.Module):
+        def __init__(self, into, width, strides):
+            super().__init__()
+            self.body = nn.Sequential(
+                nn.Conv2d(into, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(),
+                nn.Conv2d(width, width, 3, strides, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(),
+                nn.Conv2d(width, 4 * width, 1, bias=False), nn.BatchNorm2d(4 * width),
+            )  # fmt: skip
+            changes = strides > 1 or into != 4 * width
+            way = (nn.Conv2d(into, 4 * width, 1, strides, bias=False), nn.BatchNorm2d(4 * width))
+            self.shortcut = nn.Sequential(*way) if changes else nn.Identity()
+            self.relu = nn.ReLU()
+
+        def forward(self, x):
+            return self.relu(self.body(x) + self.shortcut(x))
+
+    def resnet(number):
+        layers, into = [nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1)], 64
+        for width, count, strides in ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)):
+            for at in range(count):
+                layers.append(Bottleneck(into, width, strides if at == 0 else 1))
+                into = 4 * width
+        return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2048, number))
+
+    makers = {
+        "small CNN": (
+            lambda n: nn.Sequential(
+                nn.Conv2d(1, n, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Dropout(), nn.Linear(n * 169, 10),
+                nn.Softmax(1),
+            ),
+            (1, 1, 28, 28),
+        ),
+        "ResNet-50": (resnet, (1, 3, 224, 224)),
+        "1,000 layers": (
+            lambda n: nn.Sequential(
+                *(one for _ in range(1000) for one in (nn.Linear(64, 64), nn.ReLU())), nn.Linear(64, n)
+            ),
+            (1, 64),
+        ),
+    }  # fmt: skip
+    make, size = makers[name]
+
+    def card(number):
+        with torch.device("meta"):  # neither weights nor results take memory or time
+            model = make(number)
+        assert "Total params" in str(summary(model, input_size=size, device="meta", depth=4, verbose=0))
+        source = draw_graph(model, input_size=size, device="meta").visual_graph.source
+        subprocess.run([dot, "-Kdot", "-Tsvg"], input=source.encode(), capture_output=True, check=True)
+
+    return card
+
+
+def of_keras(name):
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    import keras
+
+    def chain(number):
+        x = y = keras.Input((64,))
+        for _ in range(1000):
+            y = keras.layers.Dense(64, "relu")(y)
+        return keras.Model(x, keras.layers.Dense(number)(y))
+
+    makers = {
+        "small CNN": lambda n: keras.Sequential(
+            [
+                keras.Input((28, 28, 1)), keras.layers.Conv2D(n, 3, activation="relu"), keras.layers.MaxPooling2D(),
+                keras.layers.Flatten(), keras.layers.Dropout(0.5), keras.layers.Dense(10, "softmax"),
+            ]
+        ),
+        "ResNet-50": lambda n: keras.applications.ResNet50(weights=None, classes=n),
+        "1,000 layers": chain,
+    }  # fmt: skip
+
+    def card(number):
+        model = makers[name](number)
+        with contextlib.redirect_stdout(io.StringIO()):
+            model.summary()
+        keras.utils.plot_model(model, "/dev/null", show_shapes=True)
+
+    return card
+
+
+PEERS = {"axon_nb": ours, "torch": of_torch, "keras": of_keras}
+
+
+def child(peer, name, rounds):
+    """Print what each card took: the first, and those after an edit."""
+    card = PEERS[peer](name)
+    times = []
     for number in range(rounds + 1):
-        for name, (cell, _) in CELLS.items():
-            with contextlib.redirect_stdout(io.StringIO()):
-                start = time.perf_counter()
-                shell.run_cell(cell.replace("{n}", str(32 + number)))
-                spent = time.perf_counter() - start
-            assert shell.display_pub.outputs, name
-            shell.display_pub.outputs.clear()
-            if number:  # the first round is cold
-                times[name].append(spent * 1000)
-    print(f"{'median ms':>10} {'target':>8}")
-    for name, (_, target) in CELLS.items():
-        print(f"{statistics.median(times[name]):10.1f} {target:8} {name}")
+        start = spent_ms()
+        card(32 + number)
+        times.append(spent_ms() - start)
+    sys.stdout.write(f"\n{json.dumps(times)}\n")
+
+
+def measured(peer, name, rounds):
+    """Run a peer in a process of its own; return the first time and the median of the others, or why there is none."""
+    missing = [need for need in NEEDS[peer] if importlib.util.find_spec(need) is None]
+    if missing:
+        return f"{' and '.join(missing)} not installed"
+    command = [sys.executable, __file__, "--child", peer, name, str(rounds)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return (done.stderr.strip().splitlines() or ["failed"])[-1][:80]
+    first, *others = json.loads(done.stdout.strip().splitlines()[-1])
+    return first, statistics.median(others)
+
+
+def main(rounds):
+    print(f"{'processor ms, first':>20} {'after an edit':>14}")
+    medians = {}
+    for name in CELLS:
+        for peer in PEERS if name in COMPARED else ("axon_nb",):
+            found = measured(peer, name, rounds)
+            told = f"{name}: {NAMES[peer]}" if peer in NAMES else name
+            if isinstance(found, str):
+                print(f"{'left out':>20} {'':>14} {told} ({found})")
+                continue
+            medians[peer, name] = found[1]
+            ratio = f", ours is {medians['axon_nb', name] / found[1]:.2f} of it" if peer in NAMES else ""
+            print(f"{found[0]:20.1f} {found[1]:14.1f} {told}{ratio}", flush=True)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 15)
+    if sys.argv[1:2] == ["--child"]:
+        child(sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    else:
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else 9)
