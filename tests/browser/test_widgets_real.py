@@ -71,7 +71,7 @@ OVERLAPS = """(root) => {
 
 
 def test_a_digits_network_is_built_broken_mended_trained_and_explored(lab):
-    page = lab.open(SETUP, "print(b.text)", "t = ax.Trainer(b.model, (x, y), epochs=300, validation=0.2)\nt",
+    page = lab.open(SETUP, "print(b.text)", "t = ax.Trainer(b.model, (x, y), epochs=5000, validation=0.2)\nt",
                     "6 * 7", "e = ax.Explorer(t.trained, x)\ne")  # fmt: skip
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     lab.run(0)
@@ -191,8 +191,9 @@ def test_a_digits_network_is_built_broken_mended_trained_and_explored(lab):
     lab.write(3, "t")
     lab.run(3)
     wait(page, "document.querySelector('.ax[data-kind=trainer]').dataset.status == 'running'")
-    before = page.evaluate("document.querySelector('.ax[data-kind=trainer] .ax-scrub input').max")
-    wait(page, f"document.querySelector('.ax[data-kind=trainer] .ax-scrub input').max != {before}", 120_000)
+    told = "document.querySelector('.ax[data-kind=trainer] .ax-status').textContent"
+    before = page.evaluate(f"{told}.match(/epoch [0-9]+/)[0]")
+    wait(page, f"!{told}.includes('{before} ')", 120_000)
     training.get_by_label("End, and keep what was trained").click()
     wait(page, "['halted', 'completed'].includes(document.querySelector('.ax[data-kind=trainer]').dataset.status)")
     training.get_by_label("Epoch to look at").fill("1")
@@ -204,7 +205,7 @@ def test_a_digits_network_is_built_broken_mended_trained_and_explored(lab):
     looking = page.locator(".ax[data-kind=explorer]")
     looking.locator(".ax-answer strong").wait_for(timeout=60_000)
     looking.locator("svg [data-node]").nth(1).click()
-    wait(page, "document.querySelectorAll('.ax-maps canvas').length == 8")
+    wait(page, "document.querySelectorAll('.ax-output .ax-maps canvas').length == 8")
     pad = looking.locator(".ax-pad")
     pad.scroll_into_view_if_needed()
     box = pad.bounding_box()
