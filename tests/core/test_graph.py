@@ -97,11 +97,7 @@ def test_a_part_and_a_layer_that_is_named_by_order_stay_apart():
     (lambda: (X, X) | ax.dense(3, name="head"), r"^dense 'head' \(.*\): takes one input and got 2"),
     (lambda: ax.dense(X, X, 3), "takes one input and got 2"),
     (lambda: X | ax.layer(lambda a, b: a)(),
-<<<<<<< HEAD
-     r"takes 2 inputs and got 1\n  fix: \(a, b\) \| \(lambda a, b"),
-=======
      r"takes 2 inputs and got 1\n  fix: \(a, b\) \| \(lambda "),
->>>>>>> errors
     (lambda: X | ax.layer(lambda a, b, c: a, name="mix")(),
      r"takes 3 inputs and got 1\n  fix: \(a, b, c\) \| mix\(\)"),
     (lambda: X | 3, r"^an int is not a layer\n  got: 3\n  fix: pipe into a layer, a model or a function of tensors"),

@@ -105,11 +105,7 @@ def test_a_function_that_returns_layers_makes_fresh_ones():
 def test_what_is_not_a_layer(join):
     with pytest.raises(
         GraphError,
-<<<<<<< HEAD
-        match=r"^(an? \w+|None) is not a layer\n  got: .+\n  fix: write (a layer, or a function of |relu\(\), without)",
-=======
         match=r"^(an? \w+|None) is not a layer\n  got: .+\n  fix: write (a layer, or a function of |relu\(\), )",
->>>>>>> errors
     ):
         join()
 
