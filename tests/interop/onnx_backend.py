@@ -3,14 +3,14 @@
     python tests/interop/onnx_backend.py             # all, in pieces: half an hour on one core
     python tests/interop/onnx_backend.py --every 10  # each tenth
     python tests/interop/onnx_backend.py lstm gru    # those with a word in their name
+    python tests/interop/onnx_backend.py --real      # nine well-known networks with made up weights: minutes each
     python tests/interop/onnx_backend.py --tinygrad  # tinygrad's own OnnxRunner on the same tests, to compare
     python tests/interop/onnx_backend.py --write     # all, and the list of failures beside this file
     python tests/interop/onnx_backend.py --again     # those of the list, which is written anew
 
 Each test is a model with inputs and outputs. It goes through ``from_onnx``, and is run as our models are. Inputs that
 must be known when a model is read (the new shape of a Reshape) are given as ``constants``. Numbers, shapes and kinds of
-numbers must be what the test says, within the test's own tolerance. The "real" tests are well-known networks with made
-up weights, for which the package has results.
+numbers must be what the test says, within the test's own tolerance.
 
 A piece is a process of its own, so that a test that ends it is a failure like others, and memory is given back.
 """
@@ -37,11 +37,11 @@ class TooSlow(Exception):
     """A test took longer than a test should."""
 
 
-def load_tests(words=()):
-    """List all tests with their kinds, by name."""
+def load_tests(words=(), *, real=False):
+    """List all tests with their kinds, by name, or those of well-known networks."""
     from onnx.backend.test.loader import load_model_tests
 
-    kinds = ("node", "simple", "pytorch-converted", "pytorch-operator", "real")
+    kinds = ("real",) if real else ("node", "simple", "pytorch-converted", "pytorch-operator")
     found = [(kind, test) for kind in kinds for test in sorted(load_model_tests(kind=kind), key=lambda one: one.name)]
     return [one for one in found if not words or any(word in one[1].name for word in words)]
 
@@ -269,7 +269,7 @@ def stop(number, frame):
 def all_outcomes(count, chosen):
     """Run tests in processes of their own; return why each fails, or nothing."""
     found = []
-    words = [*chosen.words, *(["--again"] if chosen.again else [])]
+    words = [*chosen.words, *(["--again"] if chosen.again else []), *(["--real"] if chosen.real else [])]
     while len(found) < count:
         end = min(len(found) + PIECE, count)
         command = [sys.executable, __file__, *words, "--every", str(chosen.every), "--piece", str(len(found)), str(end)]
@@ -295,12 +295,13 @@ def main():
     parser.add_argument("words", nargs="*")
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--list", action="store_true", help="name each test that fails")
+    parser.add_argument("--real", action="store_true", help="run the well-known networks")
     parser.add_argument("--tinygrad", action="store_true", help="run tinygrad's own OnnxRunner, to compare")
     parser.add_argument("--write", action="store_true", help="write the list of failures")
     parser.add_argument("--again", action="store_true", help="run those of the list, and write it anew")
     parser.add_argument("--piece", nargs=2, type=int, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
-    tests = load_tests(chosen.words)[:: chosen.every]
+    tests = load_tests(chosen.words, real=chosen.real)[:: chosen.every]
     if chosen.again:
         tests = [one for one in tests if one[1].name in listed()[1]]
     if chosen.piece:

@@ -16,7 +16,7 @@ backend = importlib.import_module("onnx_backend")  # it needs the package
 
 helper, FLOAT, INT64 = onnx.helper, onnx.TensorProto.FLOAT, onnx.TensorProto.INT64
 TESTS = backend.load_tests()
-SAMPLE = [one for one in TESTS[::40] if one[0] != "real"]
+SAMPLE = TESTS[::40]
 
 
 @pytest.mark.parametrize(("kind", "test"), SAMPLE, ids=[test.name for _, test in SAMPLE])
