@@ -1,6 +1,7 @@
 """Makes ``axon_cases`` importable from every test file, in whichever way pytest imports those."""
 
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -25,6 +26,10 @@ os.environ.setdefault("AXON_NB_CACHE_DIR", str(Path(tempfile.mkdtemp(prefix="axo
 settings.register_profile("steady", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None)
 settings.load_profile("explore" if os.environ.get("EXPLORE") else "steady")
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # The workers of pytest-xdist ignore Ctrl-C, and what tests do with it would wait for ever.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _STATUS = pytest.StashKey[int]()
 

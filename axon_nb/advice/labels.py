@@ -168,7 +168,10 @@ def find_probabilities(
         else problem.replace(0.5, make(wanted))
     )
     made = change.make()
-    first = Fix(change.text, code=change.code, model=made) if fits(made, loss, 0) else None
+    try:
+        first = Fix(change.text, code=change.code, model=made) if fits(made, loss, 0) else None
+    except AxonError:
+        first = None
     code = f"loss=losses.{loss}(from_logits=True)"
     raw = Fix(f"{code}, if the raw numbers are meant", code=code, model=model) if makes_logits(node) else None
     return tuple(fix for fix in (first, raw) if fix is not None)

@@ -267,7 +267,10 @@ def mish(x: Tensor) -> Tensor:
         >>> [round(v, 4) for v in mish(Tensor([-1.0, 0.0, 2.0])).tolist()]
         [-0.3034, 0.0, 1.944]
     """
-    return x * softplus(x).tanh()
+    # tanh(log(1 + e)) written out: the tanh of a number near 0 loses its digits where x is far below 0.
+    e = (-x.abs()).exp()
+    share = (x < 0).where(e * (e + 2), 1 + 2 * e)
+    return x * share / (share + (x < 0).where(2, 2 * e * e))
 
 
 @activation

@@ -144,9 +144,9 @@ class Recipe:
         else:
             place = where(node.layer, self.model.names[node])
             try:
+                array = prepare_labels(y, samples, shape, name, place, axis)
                 if self.trains:
                     check_probabilities(goal.loss, name, node, shape, place)
-                array = prepare_labels(y, samples, shape, name, place, axis)
             except DataError as error:
                 raise mending(error, self.model, node, traced, y, samples, name) from error.__cause__
         _check_class_weights(goal.class_weights, name, shape[class_axis(array.shape, shape, axis)] if shape else 1)

@@ -36,10 +36,7 @@ class Lab:
     def open(self, *cells, theme="Light", width=1600, height=1000):
         """Open a new notebook with these cells; none of them is run."""
         self.close()
-        file = self.settings / THEMES
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps({"theme": f"JupyterLab {theme}"}))
-        (file.parent / "notification.jupyterlab-settings").write_text(json.dumps({"fetchNews": "false"}))
+        self._settle(theme)
         self.count += 1
         name = f"test_{self.count}.ipynb"
         made = [
@@ -59,6 +56,42 @@ class Lab:
         if collapse.count():
             self.page.keyboard.press("Control+b")
         return self.page
+
+    def _settle(self, theme):
+        file = self.settings / THEMES
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps({"theme": f"JupyterLab {theme}"}))
+        (file.parent / "notification.jupyterlab-settings").write_text(json.dumps({"fetchNews": "false"}))
+
+    def read(self, path, *, theme="Light", width=1280, height=1000):
+        """Open a copy of a notebook, as who has never run it sees it, with all of it on the page."""
+        self.close()
+        self._settle(theme)
+        tracker = self.settings / "@jupyterlab/notebook-extension/tracker.jupyterlab-settings"
+        tracker.parent.mkdir(parents=True, exist_ok=True)
+        tracker.write_text(json.dumps({"windowingMode": "none"}))
+        shutil.copy(path, self.folder / path.name)
+        self.page = self.browser.new_page(viewport={"width": width, "height": height})
+        try:
+            self.page.goto(f"{self.url}/lab/tree/{path.name}?reset&token={self.token}")
+            self.page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=60_000)
+        finally:
+            tracker.unlink()
+        return self.page
+
+    def is_trusted(self, name):
+        """Tell whether the server takes any cell of a notebook for one that its reader has run."""
+        with urllib.request.urlopen(f"{self.url}/api/contents/{name}?token={self.token}", timeout=30) as answer:
+            cells = json.load(answer)["content"]["cells"]
+        return any(cell["metadata"].get("trusted") for cell in cells if cell.get("outputs"))
+
+    def stop_kernels(self):
+        """End all kernels."""
+        with urllib.request.urlopen(f"{self.url}/api/kernels?token={self.token}", timeout=30) as answer:
+            kernels = json.load(answer)
+        for kernel in kernels:
+            asked = urllib.request.Request(f"{self.url}/api/kernels/{kernel['id']}?token={self.token}", method="DELETE")
+            urllib.request.urlopen(asked, timeout=30).close()
 
     def run(self, index, *, timeout=120_000):
         """Run a cell, and wait until it is done."""
@@ -113,6 +146,7 @@ def running(base):
         "JUPYTERLAB_WORKSPACES_DIR": str(base / "workspaces"),
         "JUPYTER_CONFIG_DIR": str(base / "config"),
         "JUPYTER_RUNTIME_DIR": str(base / "runtime"),
+        "JUPYTER_DATA_DIR": str(base / "data"),  # with what the user has signed as trusted
         "IPYTHONDIR": str(base / "ipython"),
     }
     command = [

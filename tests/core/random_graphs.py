@@ -24,7 +24,7 @@ def joined(draw, models):
     return ax.concatenate(first, *draw(st.lists(st.sampled_from(flat), max_size=3)))
 
 
-def next_layer(draw, shape, used, *, custom=True):
+def next_layer(draw, shape, used, *, custom=True, scans=True):
     """Choose a layer that fits a shape: a new one, or one used before on the same shape."""
     known = [layer for width, layer in used if width == shape[1:]]
     if known and draw(st.integers(0, 2)) == 0:
@@ -49,6 +49,9 @@ def next_layer(draw, shape, used, *, custom=True):
             lambda: ax.max_pool(kernel, draw(st.integers(1, 3)), padding),
             lambda: ax.avg_pool(kernel, padding="same"),
             lambda: ax.global_avg_pool(),
+        ]
+    if len(shape) == 3 and scans:
+        makers += [
             lambda: ax.scan(ax.concatenate() | ax.dense(2, "tanh"), state=2),
             lambda: ax.scan(ax.concatenate() | ax.residual(ax.dense(shape[2] + 2)) | ax.dense(2), state=2),
         ]
@@ -58,7 +61,7 @@ def next_layer(draw, shape, used, *, custom=True):
 
 
 @st.composite
-def models(draw, *, steps=22, custom=True):
+def models(draw, *, steps=22, custom=True, scans=True):
     shapes = st.sampled_from([(None, 4), (None, 6), (None, 3, 8), ("batch", 2, 5)])
     made = [ax.input(draw(shapes)) for _ in range(draw(st.integers(1, 3)))]
     used = []
@@ -73,7 +76,7 @@ def models(draw, *, steps=22, custom=True):
         elif kind == 4 and len(one.output_shape) == 3:
             made += list(one | ax.gru(draw(st.integers(1, 4)), return_state=True))
         else:
-            made.append(one | next_layer(draw, one.output_shape, used, custom=custom))
+            made.append(one | next_layer(draw, one.output_shape, used, custom=custom, scans=scans))
     ends = draw(st.lists(st.sampled_from(made[-6:]), min_size=1, max_size=3))
     return ends[0] if len(ends) == 1 else tuple(ends) | ax.noop()
 
