@@ -146,10 +146,14 @@ def _give_up(problem: str) -> Model:
 
 _RAW = (None, "linear", "relu", "leaky_relu", "tanh", "elu", "gelu", "silu", "softplus")
 """Activations whose results are no probabilities."""
+_PASSING = ("linear", "noop", "dropout")
+"""Layers that give what they are given, when the model is used."""
 
 
 def makes_logits(node: Node) -> bool:
     """Whether the numbers that a layer gives are known to be no probabilities: a dense layer without activation."""
+    if node.op in _PASSING and node.parents:
+        return makes_logits(node.parents[0])
     if node.layer.declaration.family == "activation":
         return node.op in _RAW
     return "activation" in node.options and node.op not in _RECURRENT and node.options["activation"] in _RAW

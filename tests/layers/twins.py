@@ -73,7 +73,14 @@ class Drawn(ax.Scope):
         self.updates[name] = value
 
     def random(self, shape):
-        drawn = np.random.default_rng((7, len(self.draws), *shape)).random(size=tuple(shape)).astype(np.float32)
+        return self._drawn("random", shape)
+
+    def normal(self, shape):
+        return self._drawn("standard_normal", shape)
+
+    def _drawn(self, how, shape):
+        generator = np.random.default_rng((7, len(self.draws), *shape))
+        drawn = getattr(generator, how)(size=tuple(shape)).astype(np.float32)
         self.draws.append(torch.tensor(drawn))
         return Tensor(drawn)
 
