@@ -78,7 +78,7 @@ def _ways(problem: Problem, labels: Labels, loss: str) -> Iterator[_Way]:
         yield _Way(_units(problem, 0.6, classes, "softmax", CLASSES), CLASSES)
     if loss == CLASSES and numbers and classes == 2 and output[-1:] == (1,):
         yield _Way(_units(problem, 0.4, 1, "sigmoid", CHANCES), CHANCES)
-    if loss == CLASSES and numbers and labels.low == 1 and output[-1:] == (classes - 1,):
+    if loss == CLASSES and numbers and labels.low == 1 and classes - 1 in (*output[-1:], *output[1:2]):
         yield _Way(Candidate(0.3, "subtract 1 from the labels: y - 1", "y - 1", lambda: problem.model), loss, -1)
     yield from _shapes(problem, labels, loss, classes, numbers=numbers)
     if loss == CLASSES and not labels.whole and not labels.one_hot:

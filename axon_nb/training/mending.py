@@ -26,7 +26,7 @@ def check_probabilities(loss: Any, name: str, node: Node, output: tuple[int, ...
     """
     kind = getattr(base_of(loss), "labels", "")
     takes = kind in ("classes", "chances") and "from_logits" in inspect.signature(losses[name]).parameters
-    if not takes or option_of(loss, "from_logits"):
+    if not takes or option_of(loss, "from_logits") is not None:  # who says which they are, is believed
         return
     if advice.makes_logits(node):
         problem = f"{name} takes {_PROBABILITIES}, and {place} gives numbers of any size"

@@ -219,11 +219,15 @@ def test_the_area_and_what_is_explained_are_pooled():
     assert look(model, P, YES, "mean_squared_error", ["auc"], 12) == pytest.approx(once, abs=1e-6)
 
 
+OF_SHARES = ax.losses.categorical_cross_entropy(from_logits=False)
+"""Said, as a dense layer that gives probabilities is not known to."""
+
+
 def test_the_history_holds_arrays_and_tables_leave_them_out():
     model = ax.input((None, 4)) | ax.dense(4, **SAME)
     rule = ax.optimizers.sgd(1e-12)
     trained = model.fit(
-        (SHARES, CLASSES), loss="categorical_cross_entropy", optimizer=rule, epochs=2, batch_size=12,
+        (SHARES, CLASSES), loss=OF_SHARES, optimizer=rule, epochs=2, batch_size=12,
         metrics=["confusion_matrix", metrics.true_positives(threshold=0.4)], validation=(SHARES[:7], CLASSES[:7]),
     )  # fmt: skip
     expected = np.zeros((4, 4), int)
@@ -242,7 +246,7 @@ def test_classes_count_by_their_weights_over_the_whole_epoch():
     model = ax.input((None, 4)) | ax.dense(4, **SAME)
     weights = {0: 5.0, 2: 0.5}
     trained = model.fit(
-        (SHARES, CLASSES), loss="categorical_cross_entropy", optimizer=ax.optimizers.sgd(1e-12), batch_size=12,
+        (SHARES, CLASSES), loss=OF_SHARES, optimizer=ax.optimizers.sgd(1e-12), batch_size=12,
         class_weights=weights,
     )  # fmt: skip
     each = -np.log(SHARES[np.arange(40), CLASSES])

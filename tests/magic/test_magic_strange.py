@@ -42,8 +42,8 @@ MISTAKES = [
     (f"{X} | 'ReLU'", "a str is not a layer", "write relu(), without quotes"),
     (f"{X} | None", "None is not a layer", "pipe into a layer"),
     (f"{X} | 10", "an int is not a layer", "pipe into a layer"),
-    (f"{X} | (dense(3), dense(4))", "a tuple is not a layer", "concatenate(dense(3), dense(4)) gives each of them"),
-    (f"{X} | [dense(3), dense(4)]", "a list is not a layer", "concatenate(dense(3), dense(4)) gives each of them"),
+    (f"{X} | (dense(3), 4)", "a tuple is not a layer", "x | (dense(8), relu()) | concatenate()"),
+    (f"{X} | [dense(3), 'relu']", "a list is not a layer", "x | (dense(8), relu()) | concatenate()"),
     (f"{X} | (lambda: 3)", "function takes no tensor", "lambda x: ..."),
     (f"{X} | (lambda x, y: x)", "takes 2 inputs and got 1", "(a, b) | (lambda x, y: ...)"),
     # signs
