@@ -47,11 +47,12 @@ class Lab:
         notebook = {"cells": made, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
         (self.folder / name).write_text(json.dumps(notebook))
         self.page = self.browser.new_page(viewport={"width": width, "height": height})
+        self.page.set_default_timeout(120_000)  # a busy machine is slow, not wrong
         self.errors = []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.goto(f"{self.url}/lab/tree/{name}?reset&token={self.token}")
-        self.page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=60_000)
-        self.page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=60_000)
+        self.page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=180_000)
+        self.page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=180_000)
         collapse = self.page.locator(".jp-FileBrowser:visible")
         if collapse.count():
             self.page.keyboard.press("Control+b")
@@ -72,9 +73,10 @@ class Lab:
         tracker.write_text(json.dumps({"windowingMode": "none"}))
         shutil.copy(path, self.folder / path.name)
         self.page = self.browser.new_page(viewport={"width": width, "height": height})
+        self.page.set_default_timeout(120_000)  # a busy machine is slow, not wrong
         try:
             self.page.goto(f"{self.url}/lab/tree/{path.name}?reset&token={self.token}")
-            self.page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=60_000)
+            self.page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=180_000)
         finally:
             tracker.unlink()
         return self.page

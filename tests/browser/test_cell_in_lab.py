@@ -26,7 +26,7 @@ def opened(lab, request):
     """A notebook in one theme, the extension loaded, with a cell to write in."""
     page = lab.open("%load_ext axon_nb", "", theme=request.param, width=1280)
     page.wait_for_selector(
-        f"body[data-jp-theme-light='{str(request.param == 'Light').lower()}']", state="attached", timeout=60_000
+        f"body[data-jp-theme-light='{str(request.param == 'Light').lower()}']", state="attached", timeout=180_000
     )
     lab.theme = request.param.lower()
     lab.run(0)
@@ -102,7 +102,7 @@ def test_shift_tab_explains_a_layer_before_any_import(opened, name, said):
     opened.write(1, f"%%axon m\n{name}(")
     page.keyboard.press("Shift+Tab")
     tooltip = page.locator(".jp-Tooltip", has_text=said)
-    tooltip.wait_for(timeout=60_000)
+    tooltip.wait_for(timeout=180_000)
     assert "Options:" in tooltip.inner_text() or name == "input"
     shot(opened, f"docs_{name}")
     page.keyboard.press("Escape")

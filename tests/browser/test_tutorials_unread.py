@@ -29,7 +29,7 @@ def test_all_is_shown(path, lab):
         plots = page.locator('.jp-OutputArea img[src^="data:image/png"]')
         page.wait_for_function(
             "([drawn, wanted]) => document.querySelectorAll(`.jp-OutputArea img[src^='${drawn}']`).length >= wanted",
-            arg=[DRAWN, diagrams], timeout=60_000,
+            arg=[DRAWN, diagrams], timeout=180_000,
         )  # fmt: skip
         assert cards.count() == diagrams
         assert plots.count() >= figures

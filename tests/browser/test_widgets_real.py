@@ -203,7 +203,7 @@ def test_a_digits_network_is_built_broken_mended_trained_and_explored(lab):
     # Explore a layer, and draw.
     lab.run(4)
     looking = page.locator(".ax[data-kind=explorer]")
-    looking.locator(".ax-answer strong").wait_for(timeout=60_000)
+    looking.locator(".ax-answer strong").wait_for(timeout=180_000)
     looking.locator("svg [data-node]").nth(1).click()
     wait(page, "document.querySelectorAll('.ax-output .ax-maps canvas').length == 8")
     pad = looking.locator(".ax-pad")
@@ -250,9 +250,9 @@ def test_nothing_overlaps(lab, theme, width):
         root.wait_for()
         page.wait_for_timeout(900)
         if name == "trainer":
-            root.locator(".ax-samples canvas").first.wait_for(timeout=60_000)
+            root.locator(".ax-samples canvas").first.wait_for(timeout=180_000)
         if name in ("explorer", "attention"):
-            root.locator(".ax-maps canvas").first.wait_for(timeout=60_000)
+            root.locator(".ax-maps canvas").first.wait_for(timeout=180_000)
         root.scroll_into_view_if_needed()
         shoot(root, f"{name}-{theme.lower()}-{width}")
         assert root.evaluate(OVERLAPS) == [], name
