@@ -33,7 +33,11 @@ def candidates(problem: Problem) -> list[Candidate]:
     """Ask all rules, and sort what they say: the least change first, each once."""
     found: dict[str, Candidate] = {}
     for rule in RULES:
-        for candidate in rule(problem):
+        try:
+            said = list(rule(problem))
+        except Exception:  # a graph that the rule did not think of: the error itself must come all the same
+            continue
+        for candidate in said:
             old = found.get(candidate.text)
             if old is None or candidate.cost < old.cost:
                 found[candidate.text] = candidate

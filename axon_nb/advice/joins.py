@@ -21,8 +21,8 @@ def widths(problem: Problem) -> Iterator[Candidate]:
     if problem.op.declaration.name not in _SUMS or len(problem.shapes) < 2:
         return
     shapes = problem.shapes
-    if len({len(shape) for shape in shapes}) > 1:
-        return
+    if len({len(shape) for shape in shapes}) > 1 or len(shapes) != len(problem.node.parents):
+        return  # of other ranks, or from a layer that gives several tensors at once
     for place, node in enumerate(problem.node.parents):
         other = shapes[1 - place if place < 2 else 0]
         own = shapes[place]

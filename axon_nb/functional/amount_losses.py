@@ -150,8 +150,8 @@ def cosine_similarity(
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.CosineSimilarity.html
 
     Example:
-        >>> cosine_similarity(Tensor([[0.0, 2.0]]), Tensor([[0.0, 1.0]]), reduction="none").tolist()
-        [1.0]
+        >>> round(cosine_similarity(Tensor([[0.0, 2.0]]), Tensor([[0.0, 1.0]])).item(), 4)
+        1.0
     """
     true, pred = matched(y_true, y_pred)
     lengths = true.square().sum(axis) * pred.square().sum(axis)

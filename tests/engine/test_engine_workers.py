@@ -26,7 +26,7 @@ print(json.dumps([PARALLEL.value, os.environ["BEAM_MAX_TASKS_PER_CHILD"]]))
     ids=str,
 )
 def test_workers(environment, expected):
-    dropped = ("PARALLEL", "BEAM_MAX_TASKS_PER_CHILD")
+    dropped = ("PARALLEL", "BEAM_MAX_TASKS_PER_CHILD", "PYTEST_XDIST_WORKER_COUNT")
     env = {name: value for name, value in os.environ.items() if name not in dropped} | environment
     done = subprocess.run([sys.executable, "-c", CODE], env=env, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == expected

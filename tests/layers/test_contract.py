@@ -21,8 +21,8 @@ from axon_nb.interop.node import Plain
 from axon_nb.layer import LayerType, as_layer, registry
 from axon_nb.magic.complete import offer_in_cell
 from axon_nb.trace import trace
-from axon_nb.widgets.builder_page import form
-from axon_nb.widgets.forms import palette
+from axon_nb.widgets.builder_page import make_skin
+from axon_nb.widgets.forms import kind, palette, values
 
 LAYERS = {name: thing for name, thing in registry.items() if isinstance(thing, LayerType) and name != "onnx_scan"}
 """All but the one that has no meaning without a graph from a file."""
@@ -379,8 +379,10 @@ def test_a_layer_that_is_declared_is_known_everywhere_with_no_other_edit():
         assert "tripled" in [layer["name"] for family in palette(registry.items()) for layer in family["layers"]]
         builder = ax.Builder(ax.input((None, 4)) | made(2.0))
         builder.select("tripled_0")
-        shown = form(builder)
-        assert [(field["name"], field["value"]) for field in shown["fields"]] == [("times", "2.0")]
+        node = builder.model.find("tripled_0")
+        fields = [field["name"] for field in kind(node.layer.declaration)["fields"]]
+        assert dict(zip(fields, values(node.layer.declaration, node.options), strict=True)) == {"times": "2.0"}
+        assert "tripled" in str(make_skin(builder).state()["kinds"])
         builder.set("tripled_0", times=5.0)
         assert builder.model.find("tripled_0").options == {"times": 5.0}
     finally:
