@@ -32,7 +32,7 @@ FIXES = {
     "CPU": "pip install --force-reinstall llvmlite, or install clang and set DEV=CPU:CLANG",
     "CUDA": "install NVIDIA's driver, and its compiler with: pip install nvidia-cuda-nvrtc",
     "METAL": "Metal comes with macOS on Apple hardware",
-    "CL": "install an OpenCL driver (on Linux: apt install pocl-opencl-icd runs it on the CPU)",
+    "CL": "install an OpenCL driver (on Linux: apt install pocl-opencl-icd ocl-icd-libopencl1 runs it on the CPU)",
     "AMD": "install ROCm's comgr library, on Linux with an AMD GPU",
     "WEBGPU": "install the Dawn library (libwebgpu_dawn)",
     "NV": "needs Linux, an NVIDIA GPU and its driver; CUDA is the usual way to the same GPU",
