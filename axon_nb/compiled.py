@@ -470,13 +470,14 @@ def _check_params(params: Any) -> None:
         raise ParamsError(problem, got=brief(params))
 
 
-def as_tensor(value: Any, dtype: str, device: str) -> Tensor:
-    """Put an array or a tensor on a device, with the dtype that an input declares."""
+def as_tensor(value: Any, dtype: str, device: str, put: Callable[[Any], Tensor] | None = None) -> Tensor:
+    """Put an array or a tensor on a device, with the dtype that an input declares; ``put`` uploads in its own way."""
     if isinstance(value, Tensor):
         return value.cast(dtype).to(device)
     if dtype == "bfloat16":  # which NumPy does not have
         return Tensor(np.ascontiguousarray(value), dtype=dtype, device=device)
-    return upload(np.asarray(value, dtype), device)
+    array = np.asarray(value, dtype)
+    return upload(array, device) if put is None else put(array)
 
 
 def _device_of(params: Params) -> str:

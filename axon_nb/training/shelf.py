@@ -65,8 +65,7 @@ class Shelf:
                 self._keep(cut.arrays, dtypes)
             self._kept.move_to_end(id(cut.arrays))
             _, tensors = self._kept[id(cut.arrays)]
-            taken = self._gather(upload(np.asarray(cut.at, np.int32), self._device), *tensors)
-            return list(taken) if isinstance(taken, tuple) else [taken]
+            return list(self._gather(upload(np.asarray(cut.at, np.int32), self._device), *tensors))
 
     def _keep(self, arrays: Sequence[Any], dtypes: Sequence[str | None]) -> None:
         """Upload data, in the place of what was not used for longest if there is no room for all."""

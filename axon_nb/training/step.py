@@ -15,7 +15,7 @@ from tinygrad import Tensor
 from axon_nb.compiled import Values, as_tensor, forward, map_tensors
 from axon_nb.engine import RUNTIME, Program, Slots, settle, uninterrupted, upload
 from axon_nb.errors import OptionError, ParamsError
-from axon_nb.graph import Model, Node
+from axon_nb.graph import Model
 from axon_nb.hooks import reads_values
 from axon_nb.lazy import numpy as np
 from axon_nb.params import Params, Path, realize
@@ -179,7 +179,12 @@ class Trainer:
         with RUNTIME:
             if (cut := self._shelved(batch)) is not None:
                 return self._taken(batch, cut, size)
-            fed = [self._fed(node, filled(value, size)) for node, value in batch.inputs.items()]
+            fed = [
+                as_tensor(
+                    filled(value, size), node.options["dtype"], self.device, functools.partial(self._slots.upload, node)
+                )
+                for node, value in batch.inputs.items()
+            ]
             true = [self._slots.upload(at, np.asarray(filled(y, size))) for at, y in enumerate(batch.labels)]
             if self.sums.shapes is None:
                 self._shape_sums(fed, true)
@@ -198,12 +203,6 @@ class Trainer:
         if self.sums.shapes is None:
             self._shape_sums(taken[:inputs], taken[inputs:labels])
         return *taken[:labels], self._counted(len(batch), size), *taken[labels:]
-
-    def _fed(self, node: Node, value: Any) -> Tensor:
-        dtype = node.options["dtype"]
-        if isinstance(value, Tensor) or dtype == "bfloat16":  # which NumPy does not have
-            return as_tensor(value, dtype, self.device)
-        return self._slots.upload(node, np.asarray(value, dtype))
 
     def _counted(self, count: int, size: int) -> Tensor:
         if count == size and count in self._all_count:
