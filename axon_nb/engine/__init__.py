@@ -12,7 +12,7 @@ from axon_nb.engine import sizes as _sizes
 from axon_nb.engine import workers as _workers
 from axon_nb.engine.capture import copied
 from axon_nb.engine.devices import DeviceInfo, DeviceList, as_device, choose, default_device, devices, failed, ready
-from axon_nb.engine.interrupt import uninterrupted
+from axon_nb.engine.interrupt import interrupt_if_due, interruptible, uninterrupted
 from axon_nb.engine.lock import RUNTIME, exclusive
 from axon_nb.engine.program import Program
 from axon_nb.engine.random import generator, uniform, words
@@ -39,6 +39,8 @@ __all__ = [
     "failed",
     "from_bytes",
     "generator",
+    "interrupt_if_due",
+    "interruptible",
     "overwrite",
     "ready",
     "settle",

@@ -6,12 +6,15 @@ Knows nothing about tensors, training or notebooks.
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_deferring = False  # only the main thread reads or writes it
+# Only the main thread reads or writes these.
+_deferring = False
+_waiting: list[int] = []  # interrupts that came where none can be raised
 
 
 @contextmanager
@@ -39,16 +42,29 @@ def uninterrupted() -> Iterator[None]:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Let KeyboardInterrupt through at once, but for within a ``__del__``: then at the end of the block.
+    """Let KeyboardInterrupt through at once, but for where Python prints and forgets it: then at the end of the block.
 
-    Python prints and forgets what is raised there, and tinygrad spends much of its time in such methods.
-    Within `uninterrupted` it does nothing.
+    That is within a ``__del__``, where tinygrad spends much of its time, and in the functions that weak references
+    call. A block that takes long asks `interrupt_if_due` in between. Within `uninterrupted` it does nothing.
     """
     if _deferring or not _in_main_thread():
         yield
         return
-    with _handling(_in_finalizer):
+    with _handling(_in_finalizer), _noticing():
         yield
+
+
+def interrupt_if_due() -> None:
+    """Raise the KeyboardInterrupt that came within `interruptible` where it could not be raised.
+
+    Example:
+        >>> with interruptible():
+        ...     for _ in range(3):
+        ...         interrupt_if_due()
+    """
+    if _waiting and _in_main_thread() and not _deferring:
+        _waiting.clear()
+        signal.raise_signal(signal.SIGINT)
 
 
 @contextmanager
@@ -58,11 +74,10 @@ def _handling(waits: Callable[[FrameType | None], bool]) -> Iterator[None]:
     if not callable(previous):  # ignored, deadly, or set from C: none of these raises anything
         yield
         return
-    waiting: list[int] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
         if waits(frame):
-            waiting.append(number)
+            _waiting.append(number)
         else:
             previous(number, frame)
 
@@ -71,8 +86,27 @@ def _handling(waits: Callable[[FrameType | None], bool]) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, previous)
-        if waiting:
+        if _waiting:
+            _waiting.clear()
             signal.raise_signal(signal.SIGINT)
+
+
+@contextmanager
+def _noticing() -> Iterator[None]:
+    """Collect the interrupts that Python could not raise. It says so to a hook, which prints them otherwise."""
+    previous = sys.unraisablehook
+
+    def notice(unraisable: sys.UnraisableHookArgs) -> None:
+        if issubclass(unraisable.exc_type, KeyboardInterrupt):
+            _waiting.append(signal.SIGINT)
+        else:
+            previous(unraisable)
+
+    sys.unraisablehook = notice
+    try:
+        yield
+    finally:
+        sys.unraisablehook = previous
 
 
 def _in_main_thread() -> bool:

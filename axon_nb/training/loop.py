@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from axon_nb.engine import interruptible
 from axon_nb.errors import OptionError, brief
 from axon_nb.graph import Model
 from axon_nb.shapes import whole
@@ -237,8 +238,9 @@ class Loop:
             problem = "epochs must be a whole number of at least 0"
             raise OptionError(problem, got=brief(epochs))
         control = Control() if background else None
-        runner = self._runner(data, int(epochs), size, steps, like, resume, control, shows=progress)
-        return Background(runner, control).begin() if control else runner.run()
+        with interruptible():
+            runner = self._runner(data, int(epochs), size, steps, like, resume, control, shows=progress)
+            return Background(runner, control).begin() if control else runner.run()
 
     def _runner(
         self, data: Any, epochs: int, size: int, steps: int | None, like: Any, resume: Any, control: Control | None, *,

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from axon_nb.engine import failed, uninterrupted
+from axon_nb.engine import failed, interrupt_if_due, uninterrupted
 from axon_nb.errors import AxonError, DataError, DeviceError, TrainingError
 from axon_nb.params import Params
 from axon_nb.training.callback import Callback
@@ -63,8 +63,10 @@ class Runner:
         try:
             with Progress(self._total(), done=state.steps, shows=self.shows) as self._progress:
                 self._epochs()
+                interrupt_if_due()
         except KeyboardInterrupt:
-            state.status, note = "interrupted", f"stopped in epoch {state.epoch + 1} of {state.epochs}"
+            if state.epoch < state.epochs:
+                state.status, note = "interrupted", f"stopped in epoch {state.epoch + 1} of {state.epochs}"
         except Exception as caught:
             state.status = "failed"
             error = self._in_our_words(caught)
@@ -205,6 +207,7 @@ class Runner:
             raise TrainingError(problem, got=first_bad(self.state), fix=fix)
 
     def _fire(self, event: str) -> str:
+        interrupt_if_due()
         state = self.state
         count = state.counts[event]
         count[0] += 1

@@ -1,12 +1,14 @@
 """Ctrl-C waits for the end of the block, and comes then."""
 
 import signal
+import sys
 import threading
+import weakref
 
 import pytest
 
 from axon_nb.engine import uninterrupted
-from axon_nb.engine.interrupt import interruptible
+from axon_nb.engine.interrupt import interrupt_if_due, interruptible
 
 
 def press():
@@ -135,3 +137,39 @@ def test_an_interrupt_in_a_finalizer_is_not_lost():
     with pytest.raises(KeyboardInterrupt):
         step()
     assert done == [1]
+
+
+class Watched:
+    """Something to refer to weakly."""
+
+
+@pytest.mark.parametrize("asks", [False, True], ids=["at the end", "when asked"])
+def test_an_interrupt_in_what_a_weak_reference_calls_is_not_lost(asks):
+    done = []
+
+    def step():
+        hook = sys.unraisablehook
+        with interruptible():
+            thing = Watched()
+            _reference = weakref.ref(thing, lambda _: press())
+            del thing  # Python prints and forgets what is raised there
+            done.append(1)
+            if asks:
+                interrupt_if_due()
+            done.append(2)
+        assert sys.unraisablehook is hook
+
+    with pytest.raises(KeyboardInterrupt):
+        step()
+    assert done == ([1] if asks else [1, 2])
+    interrupt_if_due()  # it came once
+
+
+def test_other_errors_that_python_forgets_are_told_as_before(monkeypatch):
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: told.append(unraisable.exc_type))
+    with interruptible():
+        thing = Watched()
+        _reference = weakref.ref(thing, lambda _: 1 / 0)
+        del thing
+    assert told == [ZeroDivisionError]

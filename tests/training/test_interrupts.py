@@ -4,6 +4,7 @@ import random
 import signal
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -42,13 +43,13 @@ def test_thirty_interrupts_at_random_moments():
         timer = press_after(chance.uniform(0.0, recording_s * (1.0 if number % 2 else 2.0)))
         trained = None
         try:
-            trained = fit(100_000)
+            trained = fit(10_000)
             timer.join()
         except KeyboardInterrupt:  # before there were weights
             early += 1
         else:
             late += 1
-            assert trained.note == f"stopped in epoch {trained.epochs + 1} of 100000"
+            assert trained.note == f"stopped in epoch {trained.epochs + 1} of 10000"
             assert all(np.isfinite(tensor.numpy()).all() for tensor in trained.params.flat.values())
             assert all(len(values) == trained.epochs for values in trained.history.values())
             assert trained.predict(X).shape == (48, 1)
@@ -79,3 +80,35 @@ def test_an_interrupt_at_each_event(event):
     assert trained.history == {name: values[:whole] for name, values in straight.history.items() if whole}
     if event == "epoch_completed":
         assert trained.params == straight.params  # its steps were all taken
+
+
+class Watched:
+    """Something to refer to weakly."""
+
+    def __init__(self, when_gone):
+        self.when_gone = when_gone
+
+    def __del__(self):
+        if self.when_gone == "finalizer":
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("where", ["finalizer", "weak reference"])
+def test_an_interrupt_where_python_would_forget_it_stops_the_training(where):
+    references = []
+
+    def press(state):
+        if state.epoch == 1:
+            thing = Watched(where)
+            if where == "weak reference":
+                references.append(weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT)))
+            del thing
+
+    trained = fit(3, callbacks=[ax.callbacks.on("epoch_started")(press)])
+    assert trained.note == "stopped in epoch 2 of 3"
+    assert trained.epochs == 1
+
+
+def test_an_interrupt_when_all_epochs_are_done_changes_nothing():
+    trained = fit(2, callbacks=[ax.callbacks.on("completed")(lambda state: signal.raise_signal(signal.SIGINT))])
+    assert (trained.note, trained.epochs) == ("", 2)
