@@ -2,8 +2,9 @@
 
 Knows nothing about tensors or graphs.
 
-A tile of 6 rows and 16 columns of the result is held in registers while a panel of the right matrix, packed into 16
-columns side by side, goes by. tinygrad's own code for the same sizes runs at a third to a tenth of the speed.
+A tile of the result (6 rows and 16 columns, or 12 and 32 where registers have 512 bits) is held in registers while a
+panel of the right matrix, packed into as many columns side by side, goes by. tinygrad's own code for the same sizes
+runs at a third to a tenth of the speed.
 
 Source: Goto and van de Geijn 2008, Anatomy of high-performance matrix multiplication.
 """
@@ -13,13 +14,37 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-ROWS, LANES, VECTORS = 6, 8, 2
-COLUMNS = LANES * VECTORS
+from axon_nb.engine.llvm import FINISHED
+
 DEPTH = 256
 """How much of the inner axis is done at a time: a packed panel then fits into the first-level cache."""
-BLOCKS = 20
-"""Row tiles for which one panel is packed: their rows fit into the second-level cache."""
-VECTOR = f"<{LANES} x float>"
+BLOCK_ROWS = 120
+"""Rows for which one panel is packed: they fit into the second-level cache."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """What is held in registers: ``rows`` times ``vectors`` vectors of ``lanes`` numbers."""
+
+    rows: int
+    lanes: int
+    vectors: int = 2
+
+    @property
+    def columns(self) -> int:
+        """How wide it is."""
+        return self.lanes * self.vectors
+
+    @property
+    def vector(self) -> str:
+        """The LLVM type of a vector."""
+        return f"<{self.lanes} x float>"
+
+
+NARROW, WIDE = Tile(6, 8), Tile(12, 16)
+"""For 16 registers of 256 bits (or 32 of 128, two to a vector), and for 32 of 512 bits."""
+_WIDE_REGISTERS = '"prefer-vector-width"="512" "min-legal-vector-width"="512"'
+"""Without it LLVM halves such vectors on processors of which the first ones slowed down for them."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +58,21 @@ class Product:
     a_turned: bool
     b_turned: bool
     parts: int
+    wide: bool = False
+    """Whether the processor has registers of 512 bits."""
+
+    @property
+    def tile(self) -> Tile:
+        """The tile for its sizes: of few columns, one vector wide and twice as high."""
+        tile = WIDE if self.wide else NARROW
+        return tile if self.columns > tile.lanes else Tile(2 * tile.rows, tile.lanes, 1)
 
     @property
     def name(self) -> str:
         """The kernel's name."""
         turned = ("t" if self.a_turned else "n") + ("t" if self.b_turned else "n")
-        return f"product_{self.batch}_{self.rows}_{self.columns}_{self.depth}_{turned}_{self.parts}"
+        wide = "_wide" if self.wide else ""
+        return f"product_{self.batch}_{self.rows}_{self.columns}_{self.depth}_{turned}_{self.parts}{wide}"
 
 
 class _Writer:
@@ -124,10 +158,11 @@ def source(product: Product, abi: str = "") -> str:
     """Return the kernel's LLVM IR: it takes C, A, B and, where it has several parts, the number of the part."""
     write = _Writer()
     part = ", i32 %part32" if product.parts > 1 else ""
-    w, p = write, product
-    packed = w(f"alloca [{DEPTH * COLUMNS} x float], align 64")
+    w, p, t = write, product, product.tile
+    blocks = max(1, BLOCK_ROWS // t.rows)
+    packed = w(f"alloca [{DEPTH * t.columns} x float], align 64")
     number = w("zext i32 %part32 to i64") if p.parts > 1 else "0"
-    tiles, panels = -(-p.rows // ROWS), -(-p.columns // COLUMNS)
+    tiles, panels = -(-p.rows // t.rows), -(-p.columns // t.columns)
 
     def share(total: int, *, mine: bool) -> tuple[str | int, str | int]:
         if not mine or p.parts == 1:
@@ -150,28 +185,28 @@ def source(product: Product, abi: str = "") -> str:
             length = w.least(w(f"sub i64 {p.depth}, {k0}"), DEPTH)
 
             def block(t0: str, _: list[str]) -> list[str]:
-                t1 = w.least(w.add(t0, BLOCKS), row_range[1])
+                t1 = w.least(w.add(t0, blocks), row_range[1])
 
                 def panel(j: str, _: list[str]) -> list[str]:
-                    j0 = w.mul(j, COLUMNS)
+                    j0 = w.mul(j, t.columns)
                     _pack(w, p, packed, b, k0, length, j0)
 
-                    def tile(t: str, _: list[str]) -> list[str]:
-                        i0 = w.mul(t, ROWS)
-                        rest = p.rows % ROWS
+                    def tile(n: str, _: list[str]) -> list[str]:
+                        i0 = w.mul(n, t.rows)
+                        rest = p.rows % t.rows
 
                         def whole() -> None:
-                            _tile(w, p, ROWS, packed, a, c, k0, length, i0, j0)
+                            _tile(w, p, t.rows, packed, a, c, k0, length, i0, j0)
 
                         def partial() -> None:
                             _tile(w, p, rest, packed, a, c, k0, length, i0, j0)
 
                         if rest == 0:
                             whole()
-                        elif p.rows < ROWS:
+                        elif p.rows < t.rows:
                             partial()
                         else:
-                            w.either(w(f"icmp eq i64 {t}, {tiles - 1}"), partial, whole)
+                            w.either(w(f"icmp eq i64 {n}, {tiles - 1}"), partial, whole)
                         return []
 
                     w.loop(t0, t1, 1, tile)
@@ -180,7 +215,7 @@ def source(product: Product, abi: str = "") -> str:
                 w.loop(*column_range, 1, panel)
                 return []
 
-            w.loop(*row_range, BLOCKS, block)
+            w.loop(*row_range, blocks, block)
             return []
 
         w.loop(0, p.depth, DEPTH, slab)
@@ -188,141 +223,162 @@ def source(product: Product, abi: str = "") -> str:
 
     w.loop(*batches, 1, one)
     w.say("ret void")
+    vector, lanes = t.vector, t.lanes
     declared = "\n".join((
         "declare i64 @llvm.umin.i64(i64, i64)",
-        f"declare {VECTOR} @llvm.fmuladd.v{LANES}f32({VECTOR}, {VECTOR}, {VECTOR})",
-        f"declare {VECTOR} @llvm.masked.load.v{LANES}f32.p0(ptr, i32, <{LANES} x i1>, {VECTOR})",
-        f"declare void @llvm.masked.store.v{LANES}f32.p0({VECTOR}, ptr, i32, <{LANES} x i1>)",
+        f"declare {vector} @llvm.fmuladd.v{lanes}f32({vector}, {vector}, {vector})",
+        f"declare {vector} @llvm.masked.load.v{lanes}f32.p0(ptr, i32, <{lanes} x i1>, {vector})",
+        f"declare void @llvm.masked.store.v{lanes}f32.p0({vector}, ptr, i32, <{lanes} x i1>)",
     ))  # fmt: skip
-    head = f"define {abi}void @{p.name}(ptr noalias %c, ptr noalias %a, ptr noalias %b{part}) {{\nentry:"
-    return "\n".join([declared, head, *w.lines, "}", ""])
+    given = f"ptr noalias %c, ptr noalias %a, ptr noalias %b{part}"
+    head = f"define {abi}void @{p.name}({given}) {_WIDE_REGISTERS if p.wide else ''} {{\nentry:"
+    return "\n".join([FINISHED, declared, head, *w.lines, "}", ""])
 
 
 def _pack(w: _Writer, p: Product, packed: str, b: str, k0: str, length: str, j0: str) -> None:
-    """Copy a panel of B to 16 columns side by side; columns beyond the last become zeros."""
-    rest = p.columns % COLUMNS
+    """Copy a panel of B to as many columns side by side as a tile has; columns beyond the last become zeros."""
+    t = p.tile
+    rest = p.columns % t.columns
+    copy = _pack_columns if p.b_turned else _pack_rows
 
-    def row(k: str, _: list[str]) -> list[str]:
-        to = w.at(packed, w.mul(k, COLUMNS))
-        at = w.at(b, w.add(w.mul(w.add(k0, k), p.columns), j0))
-        for v in range(VECTORS):
-            value = w(f"load {VECTOR}, ptr {w.at(at, str(v * LANES))}, align 4")
-            w.say(f"store {VECTOR} {value}, ptr {w.at(to, str(v * LANES))}, align 32")
-        return []
-
-    def edge_row(k: str, _: list[str]) -> list[str]:
-        to = w.at(packed, w.mul(k, COLUMNS))
-        at = w.at(b, w.add(w.mul(w.add(k0, k), p.columns), j0))
-        for v in range(VECTORS):
-            value = _masked_load(w, w.at(at, str(v * LANES)), rest - v * LANES)
-            w.say(f"store {VECTOR} {value}, ptr {w.at(to, str(v * LANES))}, align 32")
-        return []
-
-    def column(count: int) -> None:
-        for n in range(COLUMNS):
-            if n >= count:
-
-                def clear(k: str, _: list[str], n: int = n) -> list[str]:
-                    w.say(f"store float 0.0, ptr {w.at(packed, w.add(w.mul(k, COLUMNS), n))}, align 4")
-                    return []
-
-                w.loop(0, length, 1, clear)
-        bases = [w.at(b, w.add(w.mul(w.add(j0, n), p.depth), k0)) for n in range(count)]
-
-        def copy(k: str, _: list[str]) -> list[str]:
-            to = w.at(packed, w.mul(k, COLUMNS))
-            for n, base in enumerate(bases):
-                value = w(f"load float, ptr {w.at(base, k)}, align 4")
-                w.say(f"store float {value}, ptr {w.at(to, str(n))}, align 4")
-            return []
-
-        w.loop(0, length, 1, copy)
-
-    def whole() -> None:
-        if p.b_turned:
-            column(COLUMNS)
-        else:
-            w.loop(0, length, 1, row)
-
-    def edge() -> None:
-        if p.b_turned:
-            column(rest)
-        else:
-            w.loop(0, length, 1, edge_row)
+    def some(count: int) -> Callable[[], None]:
+        return lambda: copy(w, p, packed, b, k0, length, j0, count)
 
     if rest == 0:
-        whole()
-    elif p.columns < COLUMNS:
-        edge()
+        some(t.columns)()
+    elif p.columns < t.columns:
+        some(rest)()
     else:
-        w.either(w(f"icmp eq i64 {j0}, {p.columns - rest}"), edge, whole)
+        w.either(w(f"icmp eq i64 {j0}, {p.columns - rest}"), some(rest), some(t.columns))
+
+
+def _pack_rows(w: _Writer, p: Product, packed: str, b: str, k0: str, length: str, j0: str, count: int) -> None:
+    t = p.tile
+
+    def row(k: str, _: list[str]) -> list[str]:
+        to = w.at(packed, w.mul(k, t.columns))
+        at = w.at(b, w.add(w.mul(w.add(k0, k), p.columns), j0))
+        for v in range(t.vectors):
+            value = _load(w, t, w.at(at, str(v * t.lanes)), count - v * t.lanes)
+            w.say(f"store {t.vector} {value}, ptr {w.at(to, str(v * t.lanes))}, align 4")
+        return []
+
+    w.loop(0, length, 1, row)
+
+
+def _pack_columns(w: _Writer, p: Product, packed: str, b: str, k0: str, length: str, j0: str, count: int) -> None:
+    """Turn squares of as many numbers as a vector has, and what is left over one by one."""
+    t = p.tile
+    bases = [w.at(b, w.add(w.mul(w.add(j0, n), p.depth), k0)) for n in range(count)]
+    squares = w(f"and i64 {length}, {-t.lanes}")
+
+    def square(k: str, _: list[str]) -> list[str]:
+        for v in range(t.vectors):
+            mine = bases[v * t.lanes : (v + 1) * t.lanes]
+            lines = [w(f"load {t.vector}, ptr {w.at(base, k)}, align 4") for base in mine]
+            lines += ["zeroinitializer"] * (t.lanes - len(lines))
+            for n, line in enumerate(_turned(w, t, lines) if mine else lines):
+                to = w.at(packed, w.add(w.mul(w.add(k, n), t.columns), v * t.lanes))
+                w.say(f"store {t.vector} {line}, ptr {to}, align 4")
+        return []
+
+    def single(k: str, _: list[str]) -> list[str]:
+        to = w.at(packed, w.mul(k, t.columns))
+        for n in range(t.columns):
+            value = w(f"load float, ptr {w.at(bases[n], k)}, align 4") if n < count else "0.0"
+            w.say(f"store float {value}, ptr {w.at(to, str(n))}, align 4")
+        return []
+
+    w.loop(0, squares, t.lanes, square)
+    w.loop(squares, length, 1, single)
+
+
+def _turned(w: _Writer, t: Tile, lines: list[str]) -> list[str]:
+    """Transpose a square that stands in vectors: squares of 1, 2, 4 ... exchange their corners."""
+    step = 1
+    while step < t.lanes:
+        following = list(lines)
+        for n in range(t.lanes):
+            if not n & step:
+                pair = f"{t.vector} {lines[n]}, {t.vector} {lines[n + step]}"
+                masks = [
+                    [lane + shift if lane & step == 0 else t.lanes + lane - step + shift for lane in range(t.lanes)]
+                    for shift in (0, step)
+                ]
+                for to, mask in zip((n, n + step), masks, strict=True):
+                    numbers = ", ".join(f"i32 {lane}" for lane in mask)
+                    following[to] = w(f"shufflevector {pair}, <{t.lanes} x i32> <{numbers}>")
+        lines, step = following, 2 * step
+    return lines
 
 
 def _tile(
     w: _Writer, p: Product, rows: int, packed: str, a: str, c: str, k0: str, length: str, i0: str, j0: str
 ) -> None:  # fmt: skip
     """Add a panel's share to one tile of C."""
+    t = p.tile
     if p.a_turned:
         starts = [w.at(a, w.add(w.mul(k0, p.rows), i0, r)) for r in range(rows)]
     else:
         starts = [w.at(a, w.add(w.mul(w.add(i0, r), p.depth), k0)) for r in range(rows)]
 
     def step(k: str, sums: list[str]) -> list[str]:
-        at = w.at(packed, w.mul(k, COLUMNS))
-        right = [w(f"load {VECTOR}, ptr {w.at(at, str(v * LANES))}, align 32") for v in range(VECTORS)]
+        at = w.at(packed, w.mul(k, t.columns))
+        right = [w(f"load {t.vector}, ptr {w.at(at, str(v * t.lanes))}, align 4") for v in range(t.vectors)]
         offset = w.mul(k, p.rows) if p.a_turned else k
         following = []
         for r in range(rows):
             value = w(f"load float, ptr {w.at(starts[r], offset)}, align 4")
-            single = w(f"insertelement {VECTOR} poison, float {value}, i64 0")
-            zeros = f"<{LANES} x i32> zeroinitializer"
-            every = w(f"shufflevector {VECTOR} {single}, {VECTOR} poison, {zeros}")
-            for v in range(VECTORS):
-                given = f"{VECTOR} {every}, {VECTOR} {right[v]}, {VECTOR} {sums[r * VECTORS + v]}"
-                following.append(w(f"call {VECTOR} @llvm.fmuladd.v{LANES}f32({given})"))
+            single = w(f"insertelement {t.vector} poison, float {value}, i64 0")
+            zeros = f"<{t.lanes} x i32> zeroinitializer"
+            every = w(f"shufflevector {t.vector} {single}, {t.vector} poison, {zeros}")
+            for v in range(t.vectors):
+                given = f"{t.vector} {every}, {t.vector} {right[v]}, {t.vector} {sums[r * t.vectors + v]}"
+                following.append(w(f"call {t.vector} @llvm.fmuladd.v{t.lanes}f32({given})"))
         return following
 
-    sums = w.loop(0, length, 1, step, [(VECTOR, "zeroinitializer")] * (rows * VECTORS))
+    sums = w.loop(0, length, 1, step, [(t.vector, "zeroinitializer")] * (rows * t.vectors))
     first = w(f"icmp eq i64 {k0}, 0")
-    rest = p.columns % COLUMNS
+    rest = p.columns % t.columns
 
     def put(count: int) -> None:
         for r in range(rows):
             at = w.at(c, w.add(w.mul(w.add(i0, r), p.columns), j0))
-            for v in range(VECTORS):
-                _add(w, w.at(at, str(v * LANES)), sums[r * VECTORS + v], first, count - v * LANES)
+            for v in range(t.vectors):
+                _add(w, t, w.at(at, str(v * t.lanes)), sums[r * t.vectors + v], first, count - v * t.lanes)
 
     if rest == 0:
-        put(COLUMNS)
-    elif p.columns < COLUMNS:
+        put(t.columns)
+    elif p.columns < t.columns:
         put(rest)
     else:
-        w.either(w(f"icmp eq i64 {j0}, {p.columns - rest}"), lambda: put(rest), lambda: put(COLUMNS))
+        w.either(w(f"icmp eq i64 {j0}, {p.columns - rest}"), lambda: put(rest), lambda: put(t.columns))
 
 
-def _add(w: _Writer, at: str, value: str, first: str, count: int) -> None:
+def _add(w: _Writer, t: Tile, at: str, value: str, first: str, count: int) -> None:
     """Write numbers to C, or add them to what an earlier slab wrote."""
     if count <= 0:
         return
 
     def store(what: str) -> None:
-        if count >= LANES:
-            w.say(f"store {VECTOR} {what}, ptr {at}, align 4")
+        if count >= t.lanes:
+            w.say(f"store {t.vector} {what}, ptr {at}, align 4")
         else:
-            given = f"{VECTOR} {what}, ptr {at}, i32 4, <{LANES} x i1> {_mask(count)}"
-            w.say(f"call void @llvm.masked.store.v{LANES}f32.p0({given})")
+            given = f"{t.vector} {what}, ptr {at}, i32 4, <{t.lanes} x i1> {_mask(t, count)}"
+            w.say(f"call void @llvm.masked.store.v{t.lanes}f32.p0({given})")
 
-    def more() -> None:
-        old = w(f"load {VECTOR}, ptr {at}, align 4") if count >= LANES else _masked_load(w, at, count)
-        store(w(f"fadd {VECTOR} {old}, {value}"))
-
-    w.either(first, lambda: store(value), more)
+    w.either(first, lambda: store(value), lambda: store(w(f"fadd {t.vector} {_load(w, t, at, count)}, {value}")))
 
 
-def _masked_load(w: _Writer, at: str, count: int) -> str:
-    given = f"ptr {at}, i32 4, <{LANES} x i1> {_mask(count)}, {VECTOR} zeroinitializer"
-    return w(f"call {VECTOR} @llvm.masked.load.v{LANES}f32.p0({given})")
+def _load(w: _Writer, t: Tile, at: str, count: int) -> str:
+    """Load a vector, of which only the first numbers may be there; the others become zeros."""
+    if count >= t.lanes:
+        return w(f"load {t.vector}, ptr {at}, align 4")
+    if count <= 0:
+        return "zeroinitializer"
+    given = f"ptr {at}, i32 4, <{t.lanes} x i1> {_mask(t, count)}, {t.vector} zeroinitializer"
+    return w(f"call {t.vector} @llvm.masked.load.v{t.lanes}f32.p0({given})")
 
 
-def _mask(count: int) -> str:
-    return "<" + ", ".join(f"i1 {'true' if lane < count else 'false'}" for lane in range(LANES)) + ">"
+def _mask(t: Tile, count: int) -> str:
+    return "<" + ", ".join(f"i1 {'true' if lane < count else 'false'}" for lane in range(t.lanes)) + ">"

@@ -33,6 +33,9 @@ from axon_nb.errors import DeviceError
 # The object goes through tinygrad's own ELF loader on every system, so the triple names no system.
 TRIPLES = {"x86_64": "x86_64-none-unknown-elf", "arm64": "aarch64-none-unknown-elf"}
 
+FINISHED = "; finished"
+"""The first line of code that is as it is to run: LLVM's optimiser would find nothing, and take half the time."""
+
 _installing = threading.Lock()
 
 
@@ -196,7 +199,9 @@ class LlvmliteCompiler(Compiler):
         self._compiling = threading.Lock()
         self._llvm.initialize_all_targets()
         self._llvm.initialize_all_asmprinters()
-        self._machine, key = self._target_machine()
+        self._machine, features, key = self._target_machine()
+        self.wide = "+avx512f" in features
+        """Whether the processor has registers of 512 bits."""
         super().__init__(key)
 
     def __reduce__(self) -> tuple[type[LlvmliteCompiler], tuple[str]]:
@@ -214,7 +219,8 @@ class LlvmliteCompiler(Compiler):
                 # Freed here, before its context and never by the garbage collector: the other way round crashes.
                 with llvm.parse_assembly(src, context) as module:
                     module.verify()
-                    self._optimize(module)
+                    if not src.startswith(FINISHED):
+                        self._optimize(module)
                     return bytes(self._machine.emit_object(module))
             except RuntimeError as error:
                 raise _refused(src, str(error)) from error
@@ -225,7 +231,7 @@ class LlvmliteCompiler(Compiler):
         passes = self._llvm.create_pass_builder(self._machine, options)
         passes.getModulePassManager().run(module, passes)
 
-    def _target_machine(self) -> tuple[Any, str]:
+    def _target_machine(self) -> tuple[Any, list[str], str]:
         name, cpu, *extra = self.arch.split(",")
         if name not in TRIPLES:
             msg = f"the built-in compiler knows no {name} processor"
@@ -240,7 +246,7 @@ class LlvmliteCompiler(Compiler):
         machine = self._llvm.Target.from_triple(triple).create_target_machine(
             cpu=cpu, features=",".join(features), opt=2, reloc="pic", codemodel="default"
         )
-        return machine, cache_key(self._llvm.llvm_version_info, triple, cpu, features)
+        return machine, features, cache_key(self._llvm.llvm_version_info, triple, cpu, features)
 
 
 def cache_key(version: tuple[int, ...], triple: str, cpu: str, features: list[str]) -> str:

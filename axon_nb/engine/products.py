@@ -132,7 +132,8 @@ def _product(
     a, a_turned = _matrix(left, kinds["batch"], kinds["rows"], kinds["depth"])
     b, b_turned = _matrix(right, kinds["batch"], kinds["depth"], kinds["columns"])
     parts = max(1, min(NUM_CPU_THREADS.value, work // PER_PART))
-    made = Product(size["batch"], size["rows"], size["columns"], size["depth"], a_turned, b_turned, parts)
+    wide = getattr(Device[DEVICE].compiler, "wide", False)
+    made = Product(size["batch"], size["rows"], size["columns"], size["depth"], a_turned, b_turned, parts, wide)
     c = UOp.new_buffer(DEVICE, made.batch * made.rows * made.columns, dtypes.float)
     c = c.after(_program(made).call(c, a, b))
     axes = [*kinds["batch"], *kinds["rows"], *kinds["columns"]]

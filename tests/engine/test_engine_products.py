@@ -34,6 +34,10 @@ def check(product):
     np.testing.assert_allclose(run(product, a, b), expected, rtol=1e-4, atol=1e-5 * product.depth**0.5)
 
 
+WIDE = [False, *([True] if Device["CPU"].compiler.wide else [])]
+
+
+@pytest.mark.parametrize("wide", WIDE)
 @pytest.mark.parametrize("a_turned", [False, True])
 @pytest.mark.parametrize("b_turned", [False, True])
 @pytest.mark.parametrize(
@@ -47,17 +51,17 @@ def check(product):
         (1, 6, 70, 8, 2),
     ],
 )
-def test_the_kernel_multiplies(batch, rows, columns, depth, parts, a_turned, b_turned):
-    check(Product(batch, rows, columns, depth, a_turned, b_turned, parts))
+def test_the_kernel_multiplies(batch, rows, columns, depth, parts, a_turned, b_turned, wide):
+    check(Product(batch, rows, columns, depth, a_turned, b_turned, parts, wide))
 
 
 @settings(max_examples=15, deadline=None)
 @given(
-    st.integers(1, 3), st.integers(1, 30), st.integers(1, 40), st.integers(1, 40), st.booleans(), st.booleans(),
-    st.integers(1, 4),
+    st.integers(1, 3), st.integers(1, 50), st.integers(1, 70), st.integers(1, 70), st.booleans(), st.booleans(),
+    st.integers(1, 4), st.sampled_from(WIDE),
 )  # fmt: skip
-def test_the_kernel_multiplies_any_sizes(batch, rows, columns, depth, a_turned, b_turned, parts):
-    check(Product(batch, rows, columns, depth, a_turned, b_turned, parts))
+def test_the_kernel_multiplies_any_sizes(batch, rows, columns, depth, a_turned, b_turned, parts, wide):
+    check(Product(batch, rows, columns, depth, a_turned, b_turned, parts, wide))
 
 
 def numbers(*shape, seed=0):
