@@ -15,7 +15,7 @@ from tinygrad import Tensor, dtypes
 
 from axon_nb import hooks
 from axon_nb.data import as_inputs, batch_shapes
-from axon_nb.engine import RUNTIME, Program, default_device, download, ready, upload
+from axon_nb.engine import RUNTIME, Program, Signature, default_device, download, empty, ready, upload
 from axon_nb.engine import random as streams
 from axon_nb.errors import AxonError, DataError, GraphError, OptionError, ParamsError, ShapeError, brief
 from axon_nb.functional.dropout import box_muller
@@ -389,6 +389,32 @@ def compile(
     return Compiled(model, params if params is not None else draw(model, seed, None, shapes), device=device)
 
 
+@dataclass(frozen=True)
+class Predicted:
+    """Data of one kind that a model was run on: these inputs, as tensors of these shapes and dtypes."""
+
+    inputs: tuple[str, ...]
+    tensors: Signature
+
+
+def predicted(model: Model) -> list[Predicted]:
+    """List the kinds of data that a model has been run on.
+
+    Example:
+        >>> import numpy as np
+        >>> from axon_nb import dense, input
+        >>> model = input((None, 3), name="x") | dense(2)
+        >>> _ = model.predict(model.init(), np.ones((5, 3), "float32"))
+        >>> [(kind.inputs, kind.tensors[0][0]) for kind in predicted(model)]
+        [(('x',), (5, 3))]
+    """
+    return [
+        Predicted(tuple(model.names[node] for node in nodes), kind[: len(nodes)])
+        for program, _, nodes in _programs(model).values()
+        for kind in program.kinds
+    ]
+
+
 class Compiled:
     """A model with its weights on a device; call it with data."""
 
@@ -407,12 +433,12 @@ class Compiled:
             inputs, wants_tensor = _prepare(self.model, self.params, x, self.device)
             tensors = {path: leaf.tensor for path, leaf in self.params.leaves.items()}
             nodes = tuple(inputs)
-            program, nesting = self._program(nodes, tuple(tensors))
+            program, nesting, _ = self._program(nodes, tuple(tensors))
             results = iter(program(*inputs.values(), *tensors.values()))
             found = map_tensors(nesting[0], lambda _: next(results))
             return found if wants_tensor else map_tensors(found, as_array)
 
-    def _program(self, nodes: tuple[Node, ...], paths: tuple[Path, ...]) -> tuple[Program, list[Any]]:
+    def _program(self, nodes: tuple[Node, ...], paths: tuple[Path, ...]) -> tuple[Program, list[Any], tuple[Node, ...]]:
         key = repr((tuple(node.key for node in nodes), paths))
         if key not in self._programs:
             nesting: list[Any] = []  # how the results are nested; known once the model has run
@@ -425,9 +451,17 @@ class Compiled:
                 return tuple(_tensors(result))
 
             eager = hooks.reads_values(self.model, training=False)
-            self._programs[key] = Program(run, name=f"predict {self.model.name or ''}".strip(), eager=eager), nesting
-        made: tuple[Program, list[Any]] = self._programs[key]
+            self._programs[key] = Program(run, f"predict {self.model.name or ''}".strip(), eager=eager), nesting, nodes
+        made: tuple[Program, list[Any], tuple[Node, ...]] = self._programs[key]
         return made
+
+    def prepare(self, kind: Predicted) -> None:
+        """Record for inputs of a kind, without running."""
+        with RUNTIME:
+            by_name = {name: node for node, name in self.model.names.items()}
+            tensors = {path: leaf.tensor for path, leaf in self.params.leaves.items()}
+            program, _, _ = self._program(tuple(by_name[name] for name in kind.inputs), tuple(tensors))
+            program.prepare(*empty(kind.tensors), *tensors.values())
 
     def __repr__(self) -> str:
         return f"<Compiled on {self.device}: {self.model!r}>"
@@ -489,6 +523,7 @@ def _device_of(params: Params) -> str:
 
 __all__ = [
     "Compiled",
+    "Predicted",
     "Values",
     "apply",
     "as_tensor",
@@ -500,4 +535,5 @@ __all__ = [
     "leaves",
     "map_tensors",
     "predict",
+    "predicted",
 ]

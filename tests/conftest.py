@@ -20,6 +20,7 @@ def pytest_ignore_collect(collection_path):
 
 
 # Tests, and the kernels that they start, leave the user's own compiled steps alone.
+os.environ.setdefault("AXON_NB_AHEAD", "0")  # no processes that tests did not ask for
 os.environ.setdefault("AXON_NB_CACHE_DIR", str(Path(tempfile.mkdtemp(prefix="axon_nb_tests_")) / "steps"))
 
 # The same drawn examples each time, so that a red run means a change; EXPLORE=1 draws others.

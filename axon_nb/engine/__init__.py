@@ -10,23 +10,26 @@ from axon_nb.engine import llvm as _llvm
 from axon_nb.engine import lock as _lock
 from axon_nb.engine import sizes as _sizes
 from axon_nb.engine import workers as _workers
+from axon_nb.engine.ahead import AHEAD
 from axon_nb.engine.capture import copied
 from axon_nb.engine.devices import DeviceInfo, DeviceList, as_device, choose, default_device, devices, failed, ready
 from axon_nb.engine.interrupt import interrupt_if_due, interruptible, uninterrupted
 from axon_nb.engine.lock import RUNTIME, exclusive
-from axon_nb.engine.program import Program
+from axon_nb.engine.program import Program, Signature, empty
 from axon_nb.engine.random import generator, uniform, words
 from axon_nb.engine.settings import SETTINGS, Settings
 from axon_nb.engine.steps import compiled_kernels
 from axon_nb.engine.transfer import Slots, download, from_bytes, overwrite, settle, to_bytes, upload
 
 __all__ = [
+    "AHEAD",
     "RUNTIME",
     "SETTINGS",
     "DeviceInfo",
     "DeviceList",
     "Program",
     "Settings",
+    "Signature",
     "Slots",
     "as_device",
     "choose",
@@ -35,6 +38,7 @@ __all__ = [
     "default_device",
     "devices",
     "download",
+    "empty",
     "exclusive",
     "failed",
     "from_bytes",

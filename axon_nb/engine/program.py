@@ -93,6 +93,11 @@ class Program:
         with RUNTIME, Context(TRAINING=int(self.training)):
             self._prepared(tensors)
 
+    @property
+    def kinds(self) -> tuple[Signature, ...]:
+        """The kinds of input that it has been recorded for: shape, dtype and device of each."""
+        return tuple(self._recordings)
+
     def reset(self) -> None:
         """Forget all recordings: for when something changed that the function reads and that is no tensor."""
         with RUNTIME:
@@ -163,6 +168,19 @@ class _State:
         before = self.buffers
         self._note()
         return any(now is not then for now, then in zip(self.buffers, before, strict=True))
+
+
+def empty(kind: Signature) -> Tensors:
+    """Make tensors of a kind, whose numbers nobody looks at: to prepare a program with.
+
+    Example:
+        >>> double = Program(lambda x: x * 2)
+        >>> double(Tensor([1.0, 2.0])).tolist()
+        [2.0, 4.0]
+        >>> [tensor.shape for tensor in empty(double.kinds[0])]
+        [(2,)]
+    """
+    return tuple(Tensor.empty(*shape, dtype=dtype, device=device) for shape, dtype, device in kind)
 
 
 def _unpacked(results: Tensors, *, single: bool) -> Tensor | Tensors:

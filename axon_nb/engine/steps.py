@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from tinygrad.codegen import to_program_cache
 from tinygrad.device import Buffer
@@ -15,6 +16,7 @@ from tinygrad.helpers import DEBUG, PROFILE, GlobalCounters, getenv
 from tinygrad.uop.ops import UOp
 
 from axon_nb.engine import native, store, structure
+from axon_nb.engine.ahead import AHEAD
 from axon_nb.engine.plan import DEVICE, Plan, make_plan
 from axon_nb.engine.settings import SETTINGS
 from axon_nb.engine.transfer import duplicate
@@ -39,17 +41,24 @@ def make(
     outer = _outer(graphs, inputs)
     plain = outer is not None and _on_cpu(graphs)
     name = _name(graphs, inputs, outer, held) if plain and outer is not None and SETTINGS.cache else None
-    if outer is not None and name is not None and (found := store.load(name)) is not None:
+    if outer is not None and name is not None and (found := _found(name)) is not None:
         plan, runner, _ = found
         return _Native(plan, outer, runner).run
-    linear = lower()
-    plan_made = make_plan(linear, inputs, outer) if plain and outer is not None else None
-    if plan_made is None or outer is None:
-        return _by_tinygrad(linear)
-    runner = native.runner_code()
-    if name is not None:
-        store.save(name, plan_made, runner, {"label": label})
+    with AHEAD.making(name):
+        linear = lower()
+        plan_made = make_plan(linear, inputs, outer) if plain and outer is not None else None
+        if plan_made is None or outer is None:
+            return _by_tinygrad(linear)
+        runner = native.runner_code()
+        if name is not None:
+            store.save(name, plan_made, runner, {"label": label})
     return _Native(plan_made, outer, runner).run
+
+
+def _found(name: str) -> tuple[Plan, bytes, Any] | None:
+    """Look for a step on disk, also for one that is just being compiled ahead."""
+    found = store.load(name)
+    return store.load(name) if found is None and AHEAD.wait(name) else found
 
 
 def compiled_kernels() -> int:

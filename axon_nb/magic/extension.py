@@ -26,6 +26,7 @@ from axon_nb.magic.cell import run
 from axon_nb.magic.checks import Check, check, checks_html, checks_text
 from axon_nb.magic.commands import Session, run_command, words_after
 from axon_nb.magic.help import Help
+from axon_nb.magic.idle import Idle
 from axon_nb.magic.show import Library, library
 from axon_nb.magic.text import Cell, read_cell
 from axon_nb.rows import Report
@@ -54,6 +55,7 @@ class AxonMagics(Magics):
     def __init__(self, shell: Any, session: Session) -> None:
         super().__init__(shell)
         self.session = session
+        self.idle = Idle(shell, session.library.ahead)
 
     @no_var_expand
     @cell_magic("axon")
@@ -123,6 +125,7 @@ class AxonMagics(Magics):
             self._publish(report, look, changed, made_checks)
         elif made_checks:
             _say(checks_text(made_checks))
+        self.idle.soon(model)
         if not cell.name:
             _say("this model has no name: write %%axon NAME to keep it")
 
@@ -227,7 +230,9 @@ def load(shell: Any, known: Library | None = None) -> None:
         known or library(), variables=shell.user_ns, bind=shell.push,
         next_cell=lambda text: shell.set_next_input(text, replace=False),
     )  # fmt: skip
-    shell.register_magics(AxonMagics(shell, session))
+    made = AxonMagics(shell, session)
+    shell.register_magics(made)
+    made.idle.load()
     shell._axon_help = Help(shell, session.library.layers, FLAGS, lambda: words_after(session, shell.user_ns))
     shell._axon_help.load()
 
@@ -238,6 +243,8 @@ def unload(shell: Any) -> None:
     if known is not None:
         known.unload()
     manager = shell.magics_manager
-    manager.registry.pop(AxonMagics.__name__, None)
+    made = manager.registry.pop(AxonMagics.__name__, None)
+    if made is not None:
+        made.idle.unload()
     for magics in manager.magics.values():
         magics.pop("axon", None)

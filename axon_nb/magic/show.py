@@ -49,6 +49,8 @@ class Library:
     choose_device: Callable[[str], str] = choose
     save: Callable[[str, Any], object] = lambda path, value: _files().save(path, value)
     load: Callable[[str], object] = lambda path: _files().load(path)
+    ahead: Callable[[Any], object] = lambda model: _ahead().begin(model)
+    """Compiles what is likely to be wanted of a model."""
 
 
 def library() -> Library:
@@ -70,6 +72,12 @@ def _files() -> Any:
     from axon_nb.training import saved  # not before something is saved
 
     return saved
+
+
+def _ahead() -> Any:
+    from axon_nb.training import ahead  # not before the shell has nothing to do
+
+    return ahead
 
 
 def _serialize() -> Any:

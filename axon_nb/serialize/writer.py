@@ -69,6 +69,19 @@ def as_data(model: Model) -> dict[str, Any]:
     return {**told, **({"needs": needs.found} if needs.found else {})}
 
 
+def lacking(model: Model) -> dict[str, str]:
+    """Return what JSON cannot hold of a model: what each thing is, by the name that loading asks for.
+
+    Example:
+        >>> from axon_nb import input, relu
+        >>> lacking(input((None, 4)) | relu()), lacking(input((None, 4)) | (lambda x: x * 2))
+        ({}, {'function_0': 'a function of tensors, ...'})
+    """
+    needs = Needs()
+    _graph(model, needs)
+    return needs.found
+
+
 def _graph(model: Model, needs: Needs, place: str = "") -> dict[str, Any]:
     """Return nodes and outputs; ``place`` is where the model stands in an option of another."""
     head: dict[str, Any] = {"name": model.name} if model.name else {}

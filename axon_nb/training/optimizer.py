@@ -73,6 +73,9 @@ class Optimizer:
     options: dict[str, Any]
     make: Callable[..., Any] = field(repr=False)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made, (self.name, self.options)  # its maker stands in the registry
+
     @property
     def accumulate(self) -> int:
         """How many batches make one step."""
@@ -119,6 +122,10 @@ class Optimizer:
         plain = {name: one.default for name, one in inspect.signature(_common).parameters.items()}
         shown = [f"{k}={v!r}" for k, v in self.options.items() if k not in plain or v != plain[k]]
         return f"{self.name}({', '.join(shown)})"
+
+
+def _made(name: str, options: dict[str, Any]) -> Optimizer:
+    return optimizers[name](**options)
 
 
 optimizers: Registry[Callable[..., Optimizer]] = Registry("optimizer")

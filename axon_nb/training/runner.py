@@ -13,6 +13,7 @@ from typing import Any
 from axon_nb.engine import failed, interrupt_if_due, uninterrupted
 from axon_nb.errors import AxonError, DataError, DeviceError, TrainingError
 from axon_nb.params import Params
+from axon_nb.training import ahead
 from axon_nb.training.callback import Callback
 from axon_nb.training.control import Control
 from axon_nb.training.events import ALWAYS, ANSWERS, CONTINUE, EVENTS, HALT_EPOCH, HALT_LOOP, Filter, check_answer
@@ -77,6 +78,7 @@ class Runner:
             raise error from caught
         finally:
             with uninterrupted():
+                ahead.remember(state.recipe, self.stepper)
                 for callback in self.callbacks:
                     callback.finished(state)
         with uninterrupted():

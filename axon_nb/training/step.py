@@ -8,14 +8,15 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from tinygrad import Tensor
 
 from axon_nb.compiled import Values, as_tensor, forward, map_tensors
-from axon_nb.engine import RUNTIME, Program, Slots, settle, uninterrupted, upload
+from axon_nb.engine import RUNTIME, Program, Signature, Slots, empty, settle, uninterrupted, upload
 from axon_nb.errors import OptionError, ParamsError
-from axon_nb.graph import Model
+from axon_nb.graph import Model, Node
 from axon_nb.hooks import reads_values
 from axon_nb.lazy import numpy as np
 from axon_nb.params import Params, Path, realize
@@ -29,6 +30,15 @@ from axon_nb.training.shelf import Cut, Shelf
 from axon_nb.training.spread import Spread
 from axon_nb.training.sums import Sums
 from axon_nb.training.update import Update
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Batches of one kind: for training or evaluation, with these inputs, as tensors of these shapes and dtypes."""
+
+    training: bool
+    inputs: tuple[str, ...]
+    tensors: Signature
 
 
 class Trainer:
@@ -84,17 +94,42 @@ class Trainer:
         self._check = Program(self._check_step, "check of gradients", **training)
         self._skip = Program(self._skip_step, "step left out", **training)
 
+        look: dict[str, Any] = {"state": lambda: state(self._looks), "keep": False}
+        self._kinds_of_step = {
+            True: (self._train_step, "training step", training), False: (self._evaluate_step, "evaluation step", look)
+        }  # fmt: skip
+        self._programs: dict[tuple[bool, tuple[Node, ...]], Program] = {}
+
+    def _program(self, *, training: bool) -> Program:
         # Optional inputs: a batch that leaves out others is other work, though its shapes may be the same.
-        @functools.cache
-        def train(nodes: tuple[Any, ...]) -> Program:
-            return Program(self._train_step, "training step", eager=self._eager[True], **training)
+        key = training, self._nodes
+        if key not in self._programs:
+            function, name, options = self._kinds_of_step[training]
+            self._programs[key] = Program(function, name, eager=self._eager[training], **options)
+        return self._programs[key]
 
-        @functools.cache
-        def evaluate(nodes: tuple[Any, ...]) -> Program:
-            look: dict[str, Any] = {"state": lambda: state(self._looks), "keep": False, "eager": self._eager[False]}
-            return Program(self._evaluate_step, "evaluation step", **look)
+    @property
+    def kinds(self) -> list[Kind]:
+        """What its steps were recorded for."""
+        names = self.model.names
+        return [
+            Kind(training, tuple(names[node] for node in nodes), kind)
+            for (training, nodes), program in self._programs.items()
+            for kind in program.kinds
+        ]
 
-        self._train, self._evaluate = train, evaluate
+    def prepare_kind(self, kind: Kind) -> None:
+        """Record a step for batches of a kind, which another trainer has met."""
+        nodes = {name: node for node, name in self.model.names.items()}
+        self._nodes = tuple(nodes[name] for name in kind.inputs)
+        tensors = empty(kind.tensors)
+        if self.sums.shapes is None:
+            inputs, labels = len(self._nodes), len(self._nodes) + len(self.goals.parts)
+            self._shape_sums(list(tensors[:inputs]), list(tensors[inputs:labels]))
+        if kind.training:
+            self.prepare(tensors)
+        else:
+            self.prepare_evaluation(tensors)
 
     @property
     def params(self) -> Params:
@@ -215,16 +250,21 @@ class Trainer:
     def prepare(self, tensors: tuple[Tensor, ...]) -> None:
         """Record the step for batches like this one. Ctrl-C stops that at once, and nothing has changed."""
         if not self._eager[True]:
-            self._train(self._nodes).prepare(*tensors)
+            self._program(training=True).prepare(*tensors)
         if self._pile is not None:
             self._change.prepare()
         if self.scales:
             self._check.prepare()
             self._skip.prepare()
 
+    def prepare_evaluation(self, tensors: tuple[Tensor, ...]) -> None:
+        """Record the evaluation of batches like this one."""
+        if not self._eager[False]:
+            self._program(training=False).prepare(*tensors)
+
     def train(self, tensors: tuple[Tensor, ...]) -> None:
         """Take one step; with an optimizer that accumulates, the weights change at every so many of them."""
-        self._train(self._nodes)(*tensors)
+        self._program(training=True)(*tensors)
         if self._pile is not None:
             self.piled += 1
             if self.piled == self._whole:
@@ -246,7 +286,7 @@ class Trainer:
 
     def evaluate(self, tensors: tuple[Tensor, ...]) -> None:
         """Add a batch's loss and metrics to the sums of evaluation; changes nothing else."""
-        self._evaluate(self._nodes)(*tensors)
+        self._program(training=False)(*tensors)
 
     def read(self) -> dict[str, Any]:
         """Return loss and metrics of the samples trained on since `clear`; NaN where there were none."""

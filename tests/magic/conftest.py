@@ -170,9 +170,20 @@ def plain_shell(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def notebook(plain_shell, library, capsys):
-    extension.load(plain_shell, library)
-    return Notebook(plain_shell, capsys)
+def notebook_with(plain_shell, capsys):
+    """Makes a notebook whose magics use what they are given."""
+
+    def make(library):
+        extension.load(plain_shell, library)
+        return Notebook(plain_shell, capsys)
+
+    yield make
+    extension.unload(plain_shell)
+
+
+@pytest.fixture
+def notebook(notebook_with, library):
+    return notebook_with(library)
 
 
 @pytest.fixture
