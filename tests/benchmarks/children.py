@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import statistics
@@ -13,6 +14,10 @@ HERE = Path(__file__).parent
 ROUNDS = 7
 ROUND_S = 0.4
 """How long each peer runs in each round."""
+
+
+class LeftOutError(Exception):
+    """A peer that cannot be measured here: it is not installed, or needs what is not there."""
 
 
 class Child:
@@ -33,7 +38,7 @@ class Child:
     def _read(self):
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"the child ended: {self._process.args}")
+            raise LeftOutError(f"the child ended: {self._process.args}")
         return json.loads(line)
 
     def round(self) -> None:
@@ -52,8 +57,14 @@ class Child:
 
 
 def compare(peers: list[str], model: str, batch: int, mode: str, **environment: str) -> dict[str, tuple[float, float]]:
-    """Return for each peer the median and the best step in milliseconds: on a busy machine the best tell more."""
-    children = {peer: Child(peer, model, batch, mode, **environment) for peer in peers}
+    """Return for each peer the median and the best step in milliseconds: on a busy machine the best tell more.
+
+    A peer that cannot be measured here is left out.
+    """
+    children = {}
+    for peer in peers:
+        with contextlib.suppress(LeftOutError):
+            children[peer] = Child(peer, model, batch, mode, **environment)
     try:
         for _ in range(ROUNDS):
             for child in children.values():

@@ -2,8 +2,8 @@
 
     python tests/benchmarks/first_step.py [MODEL ...]
 
-Cold: no cache of any kind on disk. Warm: the same program was run before, by another process. Plain tinygrad's wait is
-that of its two first calls, as TinyJit compiles in both.
+Seconds, medians. Cold: no cache of any kind on disk. Warm: the same program was run before, by another process. Plain
+tinygrad's wait is that of its two first calls, as TinyJit compiles in both.
 """
 
 from __future__ import annotations
@@ -11,40 +11,55 @@ from __future__ import annotations
 import statistics
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from children import Child
+from children import Child, LeftOutError
 
 MODELS = ("mlp", "cnn")
-COLUMNS = ("model", "axon_nb cold s", "axon_nb warm s", "tinygrad cold s", "tinygrad warm s", "torch s")
-TIMES = 3
+PEERS = {"ours": "axon_nb", "tinygrad": "tinygrad", "torch": "PyTorch", "compiled": "torch.compile", "keras": "Keras"}
+CACHED = ("ours", "tinygrad")
+"""Peers that keep what they compile on disk by themselves."""
+COLUMNS = (
+    "model",
+    *(f"{name} {how}" for key, name in PEERS.items() for how in ("cold", "warm")[: 1 + (key in CACHED)]),
+)
+TIMES = 5
 BATCH = 64
 
 
 def wait_s(peer: str, model: str, folder: str) -> float:
-    child = Child(peer, model, BATCH, "training", XDG_CACHE_HOME=folder, CACHEDB=f"{folder}/tinygrad.db")
+    places = {
+        "XDG_CACHE_HOME": folder,
+        "CACHEDB": f"{folder}/tinygrad.db",
+        "TORCHINDUCTOR_CACHE_DIR": f"{folder}/torch",
+    }
+    child = Child(peer, model, BATCH, "training", **places)
     child.close()
     return child.wait_s
 
 
-def rows(models: tuple[str, ...] = MODELS) -> Iterator[tuple[str, ...]]:
+def rows(models: Sequence[str] = MODELS) -> Iterator[tuple[str, ...]]:
     for model in models:
-        cold: dict[str, list[float]] = {"ours": [], "tinygrad": [], "torch": []}
-        warm: dict[str, list[float]] = {"ours": [], "tinygrad": []}
+        found: dict[tuple[str, str], list[float]] = {}
+        left = dict.fromkeys(PEERS)
         for _ in range(TIMES):
-            for peer, found in cold.items():
+            for peer in list(left):
                 with tempfile.TemporaryDirectory() as folder:
-                    found.append(wait_s(peer, model, folder))
-                    if peer in warm:
-                        warm[peer].append(wait_s(peer, model, folder))
-        values = [cold["ours"], warm["ours"], cold["tinygrad"], warm["tinygrad"], cold["torch"]]
-        yield (model, *(f"{statistics.median(v):.2f}" for v in values))
+                    try:
+                        found.setdefault((peer, "cold"), []).append(wait_s(peer, model, folder))
+                    except LeftOutError:
+                        del left[peer]
+                        continue
+                    if peer in CACHED:
+                        found.setdefault((peer, "warm"), []).append(wait_s(peer, model, folder))
+        ways = [(peer, how) for peer in PEERS for how in ("cold", "warm")[: 1 + (peer in CACHED)]]
+        yield model, *(f"{statistics.median(found[way]):.2f}" if found.get(way) else "" for way in ways)
 
 
 def main() -> None:
-    print(("{:>17}" * len(COLUMNS)).format(*COLUMNS))
+    print(("{:>15}" * len(COLUMNS)).format(*COLUMNS))
     for row in rows(tuple(sys.argv[1:]) or MODELS):
-        print(("{:>17}" * len(row)).format(*row), flush=True)
+        print(("{:>15}" * len(row)).format(*row), flush=True)
 
 
 if __name__ == "__main__":

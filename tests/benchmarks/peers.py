@@ -1,15 +1,17 @@
-"""The models that are measured, written for axon_nb, PyTorch and plain tinygrad; run as a child of `step.py`.
+"""The models that are measured, written for axon_nb, PyTorch, Keras and plain tinygrad; run as a child of `step.py`.
 
     python tests/benchmarks/peers.py PEER MODEL BATCH MODE
 
 Reads a number of steps from each line of standard input, takes them, and answers with the seconds of each as JSON. The
 first line it writes is the wait: seconds from the import's end to the end of the first step. PEER is ``ours``,
-``torch`` or ``tinygrad`` (TinyJit written by hand, compiled by the same LLVM), MODE ``training`` or ``inference``.
+``torch`` (eager), ``compiled`` (torch.compile), ``keras`` (on PyTorch, or on what KERAS_BACKEND names) or ``tinygrad``
+(TinyJit written by hand, compiled by the same LLVM), MODE ``training`` or ``inference``.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 
@@ -94,10 +96,10 @@ def ours_gpt(ax, x):
     return x | ax.layer_norm() | ax.slice(-1, None, axis=1) | ax.flatten() | ax.dense(CLASSES, "softmax")
 
 
-# ---- PyTorch, eager
+# ---- PyTorch
 
 
-def torch(model: str, batch: int, mode: str):
+def torch(model: str, batch: int, mode: str, *, compiled: bool = False):
     import torch
 
     start = time.perf_counter()
@@ -119,6 +121,8 @@ def torch(model: str, batch: int, mode: str):
             return made(torch.from_numpy(x)).softmax(1).numpy()
 
     made.train(mode == "training")
+    if compiled:
+        made = torch.compile(made)
     return start, train if mode == "training" else predict
 
 
@@ -199,6 +203,64 @@ def TorchResnet(torch):  # noqa: N802
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, CLASSES))
 
 
+def torch_compiled(model: str, batch: int, mode: str):
+    return torch(model, batch, mode, compiled=True)
+
+
+# ---- Keras
+
+
+def keras(model: str, batch: int, mode: str):
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    import keras
+
+    start = time.perf_counter()
+    keras.utils.set_random_seed(0)
+    made = keras_model(keras, model)
+    x, y = data(model, batch)
+    if len(SHAPES[model]) == 3:
+        x = np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+    if mode == "inference":
+        return start, lambda: made.predict_on_batch(x)
+    made.compile("adam", "sparse_categorical_crossentropy")
+    return start, lambda: float(np.asarray(made.train_on_batch(x, y)).reshape(-1)[0])
+
+
+def keras_model(keras, model: str):
+    layers = keras.layers
+    shape = SHAPES[model]
+    x = y = keras.Input((*shape[1:], shape[0]) if len(shape) == 3 else shape)
+    if model == "mlp":
+        y = layers.Dense(128, "relu")(y)
+    elif model == "cnn":
+        for units in (32, 64):
+            y = layers.MaxPooling2D()(layers.Conv2D(units, 3, activation="relu")(y))
+        y = layers.Flatten()(y)
+    elif model == "resnet18":
+        y = keras_resnet18(layers, y)
+    elif model == "lstm":
+        y = layers.LSTM(64)(y)
+    else:
+        width = shape[1]
+        z = layers.LayerNormalization()(y)
+        y = y + layers.MultiHeadAttention(HEADS, width // HEADS)(z, z, use_causal_mask=True)
+        z = layers.Dense(4 * width, "gelu")(layers.LayerNormalization()(y))
+        y = y + layers.Dense(width)(z)
+        y = layers.LayerNormalization()(y)[:, -1]
+    return keras.Model(x, layers.Dense(CLASSES, "softmax")(y))
+
+
+def keras_resnet18(layers, y):
+    def norm(y, units, size, stride):
+        return layers.BatchNormalization()(layers.Conv2D(units, size, stride, "same", use_bias=False)(y))
+
+    y = layers.ReLU()(norm(y, 64, 3, 1))
+    for units, stride in ((64, 1), (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1)):
+        z = norm(layers.ReLU()(norm(y, units, 3, stride)), units, 3, 1)
+        y = layers.ReLU()(z + (norm(y, units, 1, stride) if stride > 1 else y))
+    return layers.GlobalAveragePooling2D()(y)
+
+
 # ---- tinygrad as its own examples write it
 
 
@@ -241,7 +303,7 @@ def tinygrad(model: str, batch: int, mode: str):
     return start, step
 
 
-PEERS = {"ours": ours, "torch": torch, "tinygrad": tinygrad}
+PEERS = {"ours": ours, "torch": torch, "compiled": torch_compiled, "keras": keras, "tinygrad": tinygrad}
 
 
 def main() -> None:
