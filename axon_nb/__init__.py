@@ -119,7 +119,8 @@ _TRAINED_VERBS = {"interop": ("to_onnx",), "insight": ("profile",)}
 
 def _part(name: str) -> Any:
     """Load a part of the package."""
-    return importlib.import_module(f"axon_nb.{name}")
+    with uncollected():
+        return importlib.import_module(f"axon_nb.{name}")
 
 
 def _settle_serialize() -> None:
