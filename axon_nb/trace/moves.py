@@ -13,7 +13,7 @@ import math
 from typing import Any
 
 from tinygrad import Tensor
-from tinygrad.uop.ops import Ops, UOp, recursive_property
+from tinygrad.uop.ops import GroupOp, Ops, UOp, recursive_property
 
 _SHAPE = "_RECURSIVE_PROPERTY__shape"  # where tinygrad remembers the shape of a UOp
 
@@ -78,8 +78,17 @@ def _remembered(self: Any, x: Any, owner: Any = None) -> Any:
     for source in x.src:
         if name not in source.__dict__:
             return _get(self, x, owner)
-    found = known[name] = self.fxn(x)
+    found = known[name] = (_common(x) if name == _SHAPE and x.op in _ELEMENTWISE else None) or self.fxn(x)
     return found
+
+
+_ELEMENTWISE = frozenset({*GroupOp.Broadcastable, *GroupOp.Unary, Ops.CAST})
+
+
+def _common(x: UOp) -> Any:
+    """Return the shape that all sources have, if it is one: tinygrad finds it too, after thirty other questions."""
+    first, *others = (source.__dict__[_SHAPE] for source in x.src)
+    return first if all(one == first for one in others) else None
 
 
 def _is_plain(sizes: Any) -> bool:
