@@ -6,25 +6,27 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from tinygrad import Tensor
+from axon_nb.lazy import uncollected, when_loaded
 
-import axon_nb.display.views
-import axon_nb.layers
-import axon_nb.model_function
-import axon_nb.plugs
-import axon_nb.surgery  # noqa: F401 - these add layers and verbs
-from axon_nb import functional, policies
-from axon_nb.compiled import Compiled, build
-from axon_nb.engine.devices import devices
-from axon_nb.errors import AxonError
-from axon_nb.functional import activations, initializers, losses, metrics
-from axon_nb.graph import Later, Model, arity_finders, compose, input
-from axon_nb.layer import Layer, layer, registry
-from axon_nb.lazy import when_loaded
-from axon_nb.params import Params
-from axon_nb.scope import Scope
-from axon_nb.synonyms import nearest
-from axon_nb.trace import finders
+with uncollected():
+    from tinygrad import Tensor
+
+    import axon_nb.display.views
+    import axon_nb.layers
+    import axon_nb.model_function
+    import axon_nb.plugs
+    import axon_nb.surgery  # noqa: F401 - these add layers and verbs
+    from axon_nb import functional, policies
+    from axon_nb.compiled import Compiled, build
+    from axon_nb.engine.devices import devices
+    from axon_nb.errors import AxonError, NoAttributeError
+    from axon_nb.functional import activations, initializers, losses, metrics
+    from axon_nb.graph import Later, Model, arity_finders, compose, input
+    from axon_nb.layer import Layer, layer, registry
+    from axon_nb.params import Params
+    from axon_nb.scope import Scope
+    from axon_nb.synonyms import nearest
+    from axon_nb.trace import finders
 
 if TYPE_CHECKING:
     from axon_nb.interop import from_onnx, from_torch, load_weights, weights_for
@@ -117,7 +119,8 @@ _TRAINED_VERBS = {"interop": ("to_onnx",), "insight": ("profile",)}
 
 def _part(name: str) -> Any:
     """Load a part of the package."""
-    return importlib.import_module(f"axon_nb.{name}")
+    with uncollected():
+        return importlib.import_module(f"axon_nb.{name}")
 
 
 def _settle_serialize() -> None:
@@ -171,10 +174,13 @@ def __getattr__(name: str) -> Any:
         return found
     if (layer := registry.get(name)) is not None:  # declared after this package was loaded
         return layer
+    problem = f"module {__name__!r} has no attribute {name!r}"
+    raise NoAttributeError(problem).search_with(lambda: _meant(name))
+
+
+def _meant(name: str) -> tuple[str, ...]:
     close = nearest(name, __all__)
-    meant = f". Did you mean {' or '.join(map(repr, close))}?" if close else ""
-    msg = f"module {__name__!r} has no attribute {name!r}{meant}"
-    raise AttributeError(msg)
+    return (f"did you mean {' or '.join(map(repr, close))}?",) if close else ()
 
 
 def __dir__() -> list[str]:
@@ -183,8 +189,9 @@ def __dir__() -> list[str]:
 
 def load_ipython_extension(shell: Any) -> None:
     """Let ``%load_ext axon_nb`` add the ``%%axon`` and ``%axon`` magics to IPython."""
-    from axon_nb.magic import load_ipython_extension as load  # IPython is only there in a notebook
-    from axon_nb.magic.commands import command
+    with uncollected():
+        from axon_nb.magic.commands import command
+        from axon_nb.magic.extension import load  # IPython is only there in a notebook
 
     @command("build [NAME]")
     def build(session: Any, arguments: list[str]) -> object:

@@ -9,7 +9,7 @@ import functools
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from axon_nb.declaration import Declaration, declare, name_of, plain
 from axon_nb.errors import DeclarationError, GraphError, brief
@@ -225,18 +225,34 @@ class LayerType(Joinable):
     Call it with options for a Layer, or with a model first to apply it at once.
     """
 
-    def __init__(self, declaration: Declaration) -> None:
-        self.declaration = declaration
-        self.__name__ = self.__qualname__ = declaration.name
-        self.__doc__ = declaration.doc
-        self.__module__ = declaration.function.__module__
-        self.__wrapped__ = declaration.function
-        self.__signature__ = _signature(declaration)
+    def __init__(self, function: Callable[..., Any], name: str, declare: Callable[[], Declaration]) -> None:
+        """Make it; the function is read when something of it is asked for.
 
-    @property
-    def function(self) -> Callable[..., Any]:
-        """The decorated function."""
-        return self.declaration.function
+        To read all of this package's took a tenth of the time of loading it, and a model has but a few.
+
+        Args:
+            function: what is decorated.
+            name: what the layer is called.
+            declare: reads the function.
+        """
+        self.function = self.__wrapped__ = function
+        self.__name__ = self.__qualname__ = name
+        self.__doc__ = inspect.getdoc(function) or ""
+        self.__module__ = function.__module__
+        self._declare = declare
+
+    @functools.cached_property
+    def declaration(self) -> Declaration:
+        """All that is known of the layer."""
+        return self._declare()
+
+    if not TYPE_CHECKING:  # a property of the class would be taken for the signature of the class
+
+        def __getattr__(self, name: str) -> Any:
+            if name != "__signature__":
+                return super().__getattr__(name)
+            self.__signature__ = _signature(self.declaration)
+            return self.__signature__
 
     def __call__(self, /, *args: Any, name: str | None = None, **kwargs: Any) -> Any:
         """Return a Layer with these options, or apply it to the models given first."""
@@ -275,7 +291,7 @@ class LayerType(Joinable):
         return layer
 
     def __repr__(self) -> str:
-        return f"<layer {self.__name__}{self.__signature__}>"
+        return f"<layer {self.__name__}{inspect.signature(self)}>"
 
 
 def layer(
@@ -310,15 +326,23 @@ def layer(
     """
     if function is None:
         return functools.partial(layer, family=family, name=name, outputs=outputs)
-    return registered(LayerType(declare(function, name, family, outputs)))
+    read = functools.partial(declare, function, name, family, outputs)
+    if _is_ours(function):
+        return registered(LayerType(function, name or name_of(function), read))
+    known = read()
+    return LayerType(known.function, known.name, lambda: known)
 
 
 def registered(made: LayerType) -> LayerType:
     """Put a layer that is declared in this package into the registry."""
-    code = getattr(made.function, "__code__", None)
-    if code is not None and is_ours(code):
+    if _is_ours(made.function):
         registry.add(made.__name__, made)
     return made
+
+
+def _is_ours(function: Callable[..., Any]) -> bool:
+    code = getattr(function, "__code__", None)
+    return code is not None and is_ours(code)
 
 
 def declared(name: str) -> Declaration | None:

@@ -5,8 +5,9 @@ Knows nothing about models, layers or tensors.
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from axon_nb.shapes import Dim, Shape
@@ -35,6 +36,12 @@ class Probes:
     """Its size, where it is known."""
     maps: bool = False
     """Whether an input has more axes than batch and features."""
+
+    @functools.cached_property
+    def key(self) -> Hashable:
+        """What tells these from others."""
+        runs = tuple(tuple(run.items()) for run in self.runs)
+        return runs, self.uneven, self.batch, self.batch_size, self.maps
 
     def concrete(self, shape: Shape, run: int) -> tuple[int, ...]:
         """Put the sizes of one run in place of what is not known."""

@@ -6,7 +6,7 @@ Knows nothing about what the things are.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from axon_nb.errors import DeclarationError, unknown
 
@@ -54,13 +54,20 @@ class Registry(Mapping[str, T], Generic[T]):
         self._sources.append(load)
 
     def __getitem__(self, name: str) -> T:
+        if not self._has(name):
+            raise unknown(self.kind, name, self._things)
+        return self._things[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return what has a name, without looking for others that are like it."""
+        return self._things[name] if self._has(name) else default
+
+    def _has(self, name: str) -> bool:
         if name not in self._things and name in self._later:
             self._later.pop(name)()
         while name not in self._things and self._sources:
             self._sources.pop()()
-        if name not in self._things:
-            raise unknown(self.kind, name, self._things)
-        return self._things[name]
+        return name in self._things
 
     def __contains__(self, name: object) -> bool:
         return name in self._things

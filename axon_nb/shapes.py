@@ -63,6 +63,8 @@ def whole(value: object) -> int | None:
         >>> whole(3), whole(True), whole(3.0)
         (3, None, None)
     """
+    if type(value) is int:
+        return value
     if isinstance(value, bool) or not isinstance(value, SupportsIndex):
         return None
     try:

@@ -19,7 +19,8 @@ from axon_nb.trace import show_spec, trace
 def find(op: Op, inputs: tuple[Node | None, ...], error: GraphError) -> tuple[Fix, ...]:
     """Find ways to apply a layer to these inputs after all, and say what they are."""
     there = tuple(node for node in inputs if node is not None)
-    fixes = tried(sorted(_candidates(op, there), key=lambda one: one.cost), lambda made: trace(made).error is None)
+    ways = sorted(_candidates(op, there), key=lambda one: one.cost)
+    fixes = tried((way, lambda made: trace(made).error is None) for way in ways)
     if fixes and not error.got:
         known = trace(Model(there)).nodes
         error.got = ", ".join(show_spec(known[node]) for node in there)

@@ -5,6 +5,7 @@ Knows nothing about which mistakes there are.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -26,7 +27,7 @@ def find(
 ) -> tuple[Fix, ...]:
     """Find changes after which the whole model fits, the least change first."""
     problem = Problem(model, node, known, error)
-    return tried(candidates(problem), lambda changed: trace(changed, shapes).error is None)
+    return tried((one, lambda changed: trace(changed, shapes).error is None) for one in candidates(problem))
 
 
 def candidates(problem: Problem) -> list[Candidate]:
@@ -44,18 +45,23 @@ def candidates(problem: Problem) -> list[Candidate]:
     return sorted(found.values(), key=lambda candidate: candidate.cost)
 
 
-def tried(chosen: Iterable[Candidate], fits: Callable[[Model], bool]) -> tuple[Fix, ...]:
-    """Try candidates in order, and return the first few with which the model fits."""
-    fixes: list[Fix] = []
-    least = 0.0
-    for index, candidate in enumerate(chosen):
-        if len(fixes) == MOST or index == _TRIES or (fixes and candidate.cost > least + _WORSE):
+def tried(chosen: Iterable[tuple[Candidate, Callable[[Model], bool]]], worse: float = _WORSE) -> tuple[Fix, ...]:
+    """Try candidates in order, and return the first few that help.
+
+    Args:
+        chosen: each with what says whether the model it makes will do.
+        worse: how much more than the first that helps another may change and still be offered.
+    """
+    fixes: dict[str, Fix] = {}
+    most = math.inf
+    for index, (candidate, fits) in enumerate(chosen):
+        if len(fixes) == MOST or index == _TRIES or candidate.cost > most:
             break
         try:
             made = candidate.make()
-            if fits(made):
-                least = candidate.cost if not fixes else least
-                fixes.append(Fix(candidate.text, code=candidate.code, model=made))
+            if candidate.text not in fixes and fits(made):
+                most = min(most, candidate.cost + worse)
+                fixes[candidate.text] = Fix(candidate.text, code=candidate.code, model=made)
         except AxonError:
             continue
-    return tuple(fixes)
+    return tuple(fixes.values())

@@ -5,16 +5,17 @@ Knows nothing about how a model is trained: whoever asks says whether a model, a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from axon_nb.advice.finding import tried
 from axon_nb.advice.problem import Candidate, Problem, make
 from axon_nb.errors import AxonError, DataError, Fix
 from axon_nb.graph import Model, Node
 from axon_nb.trace import NodeTrace
 
-MOST = 3
 CLASSES, CHANCES, AMOUNTS = "categorical_cross_entropy", "binary_cross_entropy", "mean_squared_error"
 _RECURRENT = ("lstm", "gru", "rnn", "conv_lstm")
 
@@ -46,23 +47,17 @@ class _Way:
     loss: str
     move: float = 0
 
+    def fitting(self, fits: Fits) -> Callable[[Model], bool]:
+        """Return what says whether the model that is made can be trained so."""
+        return lambda made: fits(made, self.loss, self.move)
+
 
 def find(
     model: Model, node: Node, known: dict[Node, NodeTrace], labels: Labels, loss: str, error: AxonError, fits: Fits
 ) -> tuple[Fix, ...]:
     """Find changes of the model, the loss or the labels after which they go together, the least first."""
-    found: dict[str, Fix] = {}
-    problem = Problem(model, node, known, error)
-    for way in sorted(_ways(problem, labels, loss), key=lambda way: way.change.cost):
-        if len(found) == MOST:
-            break
-        try:
-            made = way.change.make()
-            if way.change.text not in found and fits(made, way.loss, way.move):
-                found[way.change.text] = Fix(way.change.text, code=way.change.code, model=made)
-        except AxonError:
-            continue
-    return tuple(found.values())
+    ways = sorted(_ways(Problem(model, node, known, error), labels, loss), key=lambda way: way.change.cost)
+    return tried(((way.change, way.fitting(fits)) for way in ways), worse=math.inf)
 
 
 def _ways(problem: Problem, labels: Labels, loss: str) -> Iterator[_Way]:
@@ -171,11 +166,7 @@ def find_probabilities(
         if "activation" in node.options
         else problem.replace(0.5, make(wanted))
     )
-    made = change.make()
-    try:
-        first = Fix(change.text, code=change.code, model=made) if fits(made, loss, 0) else None
-    except AxonError:
-        first = None
+    found = tried([(change, _Way(change, loss).fitting(fits))])
     code = f"loss=losses.{loss}(from_logits=True)"
-    raw = Fix(f"{code}, if the raw numbers are meant", code=code, model=model) if makes_logits(node) else None
-    return tuple(fix for fix in (first, raw) if fix is not None)
+    raw = Fix(f"{code}, if the raw numbers are meant", code=code, model=model)
+    return (*found, raw) if makes_logits(node) else found

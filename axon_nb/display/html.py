@@ -23,7 +23,7 @@ def clean(text: object) -> str:
         ('two lines', 'a\\u202eb')
     """
     value = _string(text)
-    if value.isascii() and value.isprintable():
+    if value.isprintable():  # what _visible spells out is not: controls, marks, halves of characters, no characters
         return value
     return "".join(_visible(char) for char in value)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, TypeGuard
 
 from axon_nb.display.html import ELLIPSIS, clean, elide
@@ -66,7 +67,12 @@ def shape_words(row: Row) -> str:
         return "does not fit"
     if row.status == "pending":
         return "not reached"
-    return ", ".join(clean(show(shape)) for shape in _shapes(row.shape))
+    return _shapes_words(row.shape)
+
+
+@lru_cache(maxsize=1024)
+def _shapes_words(shape: Shape | tuple[Shape, ...] | None) -> str:
+    return ", ".join(clean(show(one)) for one in _shapes(shape))
 
 
 def _shapes(shape: Shape | tuple[Shape, ...] | None) -> tuple[Shape | None, ...]:
@@ -94,10 +100,15 @@ def value_words(value: Any) -> str:
         >>> value_words("relu"), value_words(max), value_words((3, 3)), value_words({2, 1})
         ('relu', 'max', '(3, 3)', '{1, 2}')
     """
+    if type(value) is int and -_MANY < value < _MANY:
+        return str(value)
     try:
         return elide(_ADDRESS.sub("", _value(value)), _LONGEST_VALUE)
     except Exception:  # a user's __repr__ may do anything, and a display never breaks a cell
         return ELLIPSIS
+
+
+_MANY = 10**9  # a longer number is cut, or cannot be written at all
 
 
 def _value(value: Any) -> str:

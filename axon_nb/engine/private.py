@@ -188,6 +188,13 @@ TABLE = (
     Private("tinygrad.engine.realize.pm_exec", "runs one kernel"),
     # sizes that are plain numbers (engine/sizes.py)
     Private("tinygrad.uop.ops.UOp.simplify", "replaced by ours"),
+    # moves by plain numbers, and what is remembered of a graph (trace/moves.py)
+    Private("tinygrad.uop.ops.UOp._mop", "replaced by ours", ("op", "arg")),
+    Private("tinygrad.Tensor._mop", "replaced by ours", ("op", "arg")),
+    Private("tinygrad.Tensor._apply_uop", "makes a tensor of what was moved", ("fxn",)),
+    Private("tinygrad.uop.ops.recursive_property", "its __get__ is replaced by ours"),
+    Private("tinygrad.uop.ops.UOp.__dict__", "where it remembers"),
+    Private("tinygrad.uop.ops.GroupOp", "which operations move, and which work number by number"),
     # functions of one's own in ONNX (interop/uops.py)
     Private("tinygrad.uop.ops.UOp.shape", "the sizes"),
     Private("tinygrad.uop.ops.Ops.AND", "an operation"),

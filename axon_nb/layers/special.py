@@ -95,7 +95,7 @@ class _ConstantType(LayerType):
         return Source(made) if isinstance(made, Op) else made
 
 
-constant = registered(_ConstantType(declare(constant, None, "special")))
+constant = registered(_ConstantType(constant, "constant", functools.partial(declare, constant, None, "special")))
 
 
 @layer(family="special")

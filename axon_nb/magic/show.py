@@ -15,6 +15,7 @@ from axon_nb.engine.devices import choose, default_device, devices
 from axon_nb.graph import Model
 from axon_nb.graph import input as make_input
 from axon_nb.layer import Chain, Layer, registry
+from axon_nb.lazy import uncollected
 from axon_nb.rows import Report
 from axon_nb.shapes import Shape
 from axon_nb.source import Source
@@ -81,8 +82,8 @@ def _ahead() -> Any:
 
 
 def _serialize() -> Any:
-    from axon_nb import serialize  # not before a cell is run again
-
+    with uncollected():
+        from axon_nb import serialize  # not before a cell is run again
     return serialize
 
 

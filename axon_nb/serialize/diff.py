@@ -218,9 +218,9 @@ class _Comparison:
         ]
         if not what and a.layer.declaration.function is not b.layer.declaration.function:
             what.append("another function")
-        if _unnumbered(old.name) != _unnumbered(new.name):
+        if old.name != new.name and _unnumbered(old.name) != _unnumbered(new.name):
             what.append(f"name {old.name} {_ARROW} {new.name}")
-        if shape_words(old) != shape_words(new) and not a.is_input:
+        if not a.is_input and shape_words(old) != shape_words(new):
             what.append(f"shape {shape_words(old)} {_ARROW} {shape_words(new)}")
         if old.dtype != new.dtype and old.dtype and new.dtype and "dtype" not in a.options:
             what.append(f"dtype {old.dtype} {_ARROW} {new.dtype}")
@@ -309,6 +309,8 @@ def _policy(node: Node) -> str:
 
 def _hook_words(a: Node, b: Node) -> list[str]:
     """Say which hooks only one of two nodes has."""
+    if not a.hooks and not b.hooks:
+        return []
     before, after = (Counter(map(hook_key, node.hooks)) for node in (a, b))
     gone, new = before - after, after - before
     return [

@@ -70,7 +70,7 @@ class Speller:
             written = f", {node.layer.source}" if node.layer.source else ""
             hint = declaration.name if declaration.name != "function" else place
             name = self._custom(declaration.function, hint, kind + written)
-            self.things[name] = LayerType(declaration)
+            self.things[name] = LayerType(declaration.function, declaration.name, lambda: declaration)
         for name, value in node.options.items():
             if isinstance(value, Part):
                 for inner in value.model.nodes:

@@ -5,6 +5,7 @@ tensors, which computes nothing. Sizes that are not known are run with several p
 in common is the answer.
 """
 
+from axon_nb.trace import moves as _moves
 from axon_nb.trace.layer import ParamSpec, Spec, Traced, TraceScope, call, trace_layer
 from axon_nb.trace.macs import count_macs
 from axon_nb.trace.model import NodeTrace, Trace, find_fixes, finders, kind_of, path_of, show_spec, trace
@@ -16,3 +17,5 @@ __all__ = [
     "find_fixes", "finders", "input_shapes", "kind_of", "output_shape", "params", "path_of", "report", "show_spec",
     "trace", "trace_layer",
 ]  # fmt: skip
+
+_moves.install()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import math
 import operator
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,8 +23,7 @@ from axon_nb.options import Drawn, initializers
 from axon_nb.scope import Scope
 from axon_nb.shapes import show
 from axon_nb.trace.macs import count_macs
-
-_MEMO_SIZE = 8192
+from axon_nb.trace.memo import Memo
 
 
 @dataclass(frozen=True)
@@ -179,7 +178,7 @@ def _empty_uop(shape: tuple[int, ...], dtype: str, number: int) -> UOp:
 
 _INITIALIZER = Drawn(registry=initializers)
 
-_memo: OrderedDict[Any, Traced] = OrderedDict()
+_memo: Memo[Traced] = Memo(8192)
 
 
 def trace_layer(
@@ -195,7 +194,6 @@ def trace_layer(
     key = (op.fingerprint, inputs, training, tried)
     known = _memo.get(key)
     if known is not None:
-        _memo.move_to_end(key)
         return known
     empties = Empties()
     scope = TraceScope(training=training, tried=tried, empties=empties)
@@ -208,11 +206,7 @@ def trace_layer(
         raise ShapeError(_in_words(error)) from error
     finally:
         empties.forget_realized()
-    traced = Traced(_spec_of(result, op), tuple(scope.declared.values()), count_macs(result))
-    _memo[key] = traced
-    if len(_memo) > _MEMO_SIZE:
-        _memo.popitem(last=False)
-    return traced
+    return _memo.keep(key, Traced(_spec_of(result, op), tuple(scope.declared.values()), count_macs(result)))
 
 
 def call(op: Op, scope: Scope, tensors: Sequence[Any]) -> Any:

@@ -6,10 +6,10 @@ Knows nothing about layers.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tinygrad.uop.ops import Ops, UOp
+from tinygrad.uop.ops import GroupOp, Ops, UOp
 
 
 def count_macs(result: Any) -> int:
@@ -22,7 +22,7 @@ def count_macs(result: Any) -> int:
 
 def _count(roots: Iterable[UOp]) -> int:
     total = 0
-    for uop in UOp.sink(*roots).toposort(enter_calls=False):
+    for uop in _within(roots):
         if uop.op is Ops.REDUCE:
             total += _macs_of(uop)
         elif uop.op is Ops.FUNCTION:
@@ -31,6 +31,21 @@ def _count(roots: Iterable[UOp]) -> int:
             estimates = getattr(uop.src[0].arg, "estimates", None)
             total += int(estimates.ops) // 2 if estimates is not None else _count(uop.src[:1])
     return total
+
+
+def _within(roots: Iterable[UOp]) -> Iterator[UOp]:
+    """Walk through a graph, each part once: not through the sizes that things are moved by, nor into what is called."""
+    seen: set[UOp] = set()
+    waiting = list(roots)
+    while waiting:
+        uop = waiting.pop()
+        if uop not in seen:
+            seen.add(uop)
+            yield uop
+            waiting += uop.src[:1] if uop.op in GroupOp.Movement else uop.src[1:] if uop.op in _CALLED else uop.src
+
+
+_CALLED = frozenset({Ops.CALL, Ops.FUNCTION})
 
 
 def _macs_of(reduce: UOp) -> int:

@@ -18,6 +18,7 @@ from axon_nb.probes import Probes, make_probes
 from axon_nb.rows import ParamKind
 from axon_nb.shapes import Shape, show
 from axon_nb.trace.layer import ParamSpec, Spec, Traced, trace_layer
+from axon_nb.trace.memo import Memo
 from axon_nb.trace.shapes import input_shapes, unify
 
 
@@ -162,19 +163,27 @@ def _trace_node(
             return _enter_part(node, known[node.parents[0]]), inputs[0]
         if node.is_pick:
             return _pick(known[node.parents[0]], inputs[0], node.options["index"])
-        traced: list[Traced | None] = []
         tried = _tried_axes([one and known[one].shape for one in there])
-        for run in range(len(probes.runs)):
-            specs = tuple(column[run] for column in inputs)
-            traced.append(_trace_run(node.layer, specs, tried, is_round=probes.is_round(run)))
-        found = _combine(traced, probes)
+        key = (node.layer.fingerprint, tuple(map(tuple, inputs)), tried, probes.key)
+        remembered = _memo.get(key)
+        if remembered is None:
+            traced: list[Traced | None] = []
+            for run in range(len(probes.runs)):
+                specs = tuple(column[run] for column in inputs)
+                traced.append(_trace_run(node.layer, specs, tried, is_round=probes.is_round(run)))
+            remembered = _memo.keep(key, (_combine(traced, probes), [one and one.output for one in traced]))
+        specs = tuple(column[-1] for column in inputs)
+        found, outputs = remembered
         _check_shared(found.params, known[model.owners[node.layer]].params if model.owners[node.layer] in known else ())
-        return found, [one and one.output for one in traced]
+        return found, outputs
     except AxonError as error:
         said = _in_known_words(_copy_error(error), specs, [one and known[one].shape for one in there])
         got = ", ".join(show_spec(known[parent]) for parent in parents)
         return NodeTrace(error=said.at(where(node.layer, model.names[node]), got)), None
 
+
+_memo: Memo[tuple[NodeTrace, list[Any]]] = Memo(8192)
+"""What is known of a layer, and its results in each run, by the layer, its inputs in each run, and the probes."""
 
 _LEFT_OUT: Any = object()  # where None says that sizes were refused
 

@@ -23,7 +23,7 @@ from axon_nb.training.goal import Goal, Goals, make_goals, named_metrics
 from axon_nb.training.labels import check_labels, prepare_labels
 from axon_nb.training.loss_scale import as_loss_scale
 from axon_nb.training.memory import check_memory
-from axon_nb.training.mending import check_probabilities, mending
+from axon_nb.training.mending import Mending, check_probabilities
 from axon_nb.training.optimizers import as_optimizer
 from axon_nb.training.spread import Spread, as_spread
 from axon_nb.training.step import Trainer, flat_shapes
@@ -143,12 +143,16 @@ class Recipe:
             array = check_labels(y, samples)
         else:
             place = where(node.layer, self.model.names[node])
+            mending = Mending(self.model, node, traced, y, samples, name)
             try:
                 array = prepare_labels(y, samples, shape, name, place, axis)
+            except DataError as error:
+                raise mending.of_labels(error) from error.__cause__
+            try:
                 if self.trains:
                     check_probabilities(goal.loss, name, node, shape, place)
             except DataError as error:
-                raise mending(error, self.model, node, traced, y, samples, name) from error.__cause__
+                raise mending.of_probabilities(error) from error.__cause__
         _check_class_weights(goal.class_weights, name, shape[class_axis(array.shape, shape, axis)] if shape else 1)
         return array
 

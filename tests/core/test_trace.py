@@ -9,6 +9,7 @@ import axon_nb as ax
 from axon_nb.errors import ShapeError, UnknownNameError
 from axon_nb.probes import make_probes
 from axon_nb.trace import layer as tracing
+from axon_nb.trace import model as models
 from axon_nb.trace import report, trace
 
 
@@ -355,11 +356,30 @@ def test_an_edit_traces_one_layer_again(monkeypatch):
 
 
 def test_the_memory_of_traced_layers_is_bounded(monkeypatch):
-    monkeypatch.setattr(tracing, "_MEMO_SIZE", 3)
-    monkeypatch.setattr(tracing, "_memo", type(tracing._memo)())
+    layers, nodes = (type(module._memo)(3) for module in (tracing, models))
+    monkeypatch.setattr(tracing, "_memo", layers)
+    monkeypatch.setattr(models, "_memo", nodes)
     for units in range(1, 9):
         _ = shape_of((None, 4), ax.dense(units))
-    assert len(tracing._memo) == 3
+    assert len(layers) == len(nodes) == 3
+
+
+def test_what_is_remembered_of_a_layer_depends_on_the_sizes_tried():
+    layer = ax.layer(double)()
+    shapes = [(None, 784), ("batch", 784), (88, 784), (None, "time"), (None, None), ("batch", "time"), (None, 224)]
+    planned = [(None, 1568), ("batch", 1568), (88, 1568), (None, "2*time"), (None, None), ("batch", "2*time")]
+    for _ in range(2):
+        assert [shape_of(shape, layer) for shape in shapes] == [*planned, (None, 448)]
+
+
+def test_an_error_about_shared_weights_is_the_same_whether_or_not_the_layer_is_remembered():
+    def told():
+        shared, x = ax.dense(5), ax.input((None, "time", 4))
+        with pytest.raises(ShapeError, match="shares its kernel") as caught:
+            trace(x | shared | shared).check()
+        return str(caught.value).partition(" line ")[0]
+
+    assert told() == told()
 
 
 def test_tracing_computes_nothing_and_is_fast():
