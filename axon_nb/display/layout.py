@@ -10,7 +10,6 @@ import math
 import os
 import re
 import shutil
-import subprocess
 import sysconfig
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -63,7 +62,6 @@ def lay_out(source: str, engine: Engine = "graphviz-pure") -> Layout:
 
     Raises:
         RuntimeError: the engine is not there, or fails.
-        TimeoutExpired: it takes too long.
 
     Example:
         >>> [box.id for box in lay_out("digraph { a -> b }").nodes]
@@ -83,18 +81,14 @@ def _same_digits(label: re.Match[str]) -> str:
 
 @lru_cache(maxsize=64)
 def _lay_out(source: str, engine: Engine) -> Layout:
-    # json0 has the places alone; json writes every stroke as well, four times as much.
-    command = [_executable(engine), "-Kdot", "-Tjson0"]
-    done = subprocess.run(
-        command, input=source.encode(), capture_output=True, check=False, timeout=TIMEOUT_S, creationflags=_NO_WINDOW
+    from graphviz.backend import execute  # only drawing needs it
+
+    # run_check and not graphviz.pipe: pipe runs the program called "dot" and nothing else.
+    command = [_executable(engine), "-Kdot", "-Tjson"]
+    done = execute.run_check(
+        command, input=source, encoding="utf-8", capture_output=True, quiet=True, timeout=TIMEOUT_S
     )
-    if done.returncode:
-        message = f"{engine} failed: {done.stderr.decode(errors='replace').strip()}"
-        raise RuntimeError(message)
     return _read(json.loads(done.stdout))
-
-
-_NO_WINDOW: int = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # which a console program would open on Windows
 
 
 @lru_cache(maxsize=2)

@@ -193,7 +193,7 @@ def test_options_are_written_without_addresses():
 @pytest.mark.parametrize(("make", "limit_s"), [(samples.mnist, 2), (samples.resnet50, 5), (samples.chain, 5)])
 def test_card_takes_no_time_out_of_proportion(make, limit_s):
     report = make()
-    card_html(samples.cnn())  # finds the program
+    card_html(samples.cnn())  # loads the graphviz package
     start = time.process_time()
     card_html(report)
     assert time.process_time() - start < limit_s
