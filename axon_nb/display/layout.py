@@ -62,6 +62,7 @@ def lay_out(source: str, engine: Engine = "graphviz-pure") -> Layout:
 
     Raises:
         RuntimeError: the engine is not there, or fails.
+        TimeoutExpired: it takes too long.
 
     Example:
         >>> [box.id for box in lay_out("digraph { a -> b }").nodes]
@@ -84,10 +85,15 @@ def _lay_out(source: str, engine: Engine) -> Layout:
     from graphviz.backend import execute  # only drawing needs it
 
     # run_check and not graphviz.pipe: pipe runs the program called "dot" and nothing else.
-    command = [_executable(engine), "-Kdot", "-Tjson"]
-    done = execute.run_check(
-        command, input=source, encoding="utf-8", capture_output=True, quiet=True, timeout=TIMEOUT_S
-    )
+    # json0 has the places alone; json writes every stroke as well, four times as much.
+    command = [_executable(engine), "-Kdot", "-Tjson0"]
+    try:
+        done = execute.run_check(
+            command, input=source, encoding="utf-8", capture_output=True, quiet=True, timeout=TIMEOUT_S
+        )
+    except execute.CalledProcessError as error:
+        message = f"{engine} failed: {error.stderr.strip()}"
+        raise RuntimeError(message) from error
     return _read(json.loads(done.stdout))
 
 

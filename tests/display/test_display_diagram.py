@@ -169,6 +169,17 @@ def test_graphviz_package_still_has_what_is_used_of_it():
     assert callable(execute.run_check)
 
 
+def test_a_program_that_fails_says_why():
+    with pytest.raises(RuntimeError, match=r"graphviz-pure failed: .*syntax error"):
+        layout.lay_out("digraph { a -> }")
+
+
+def test_a_program_that_takes_too_long_is_ended(monkeypatch):
+    monkeypatch.setattr(layout, "TIMEOUT_S", 0.0)
+    with pytest.raises(subprocess.TimeoutExpired):
+        layout.lay_out("digraph { too -> long }")
+
+
 def test_a_thousand_different_layers_are_cut_with_a_note():
     start = time.process_time()
     svg = diagram_svg(samples.chain(1000, alike=False), unfold=True)
