@@ -18,13 +18,31 @@ import time
 import numpy as np
 
 CLASSES = 10
-SHAPES = {"mlp": (784,), "cnn": (1, 28, 28), "resnet18": (3, 32, 32), "lstm": (50, 16), "gpt": (64, 128)}
+SHAPES = {
+    "mlp": (784,),
+    "chain": (64,),
+    "cnn": (1, 28, 28),
+    "resnet18": (3, 32, 32),
+    "lstm": (50, 16),
+    "gpt": (64, 128),
+}
 HEADS = 4
+
+
+def sized(model: str) -> tuple[str, int]:
+    """Part a name from the number behind it, the length of a sequence or a number of layers: lstm200, chain8."""
+    name = model.rstrip("0123456789")
+    return (model, 0) if name == "resnet" else (name, int(model[len(name) :] or 0))
+
+
+def shape_of(model: str) -> tuple[int, ...]:
+    name, number = sized(model)
+    return (number, *SHAPES[name][1:]) if name == "lstm" and number else SHAPES[name]
 
 
 def data(model: str, batch: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
-    x = rng.random((batch, *SHAPES[model]), dtype=np.float32)
+    x = rng.random((batch, *shape_of(model)), dtype=np.float32)
     return x, rng.integers(0, CLASSES, batch)
 
 
@@ -61,7 +79,12 @@ def params_device(params) -> str:
 
 
 def ours_model(ax, model: str):
-    x = ax.input((None, *SHAPES[model]))
+    x = ax.input((None, *shape_of(model)))
+    model, number = sized(model)
+    if model == "chain":
+        for at in range(number):
+            x = x | ax.dense(64 + 8 * at, "relu")  # none as the one before
+        return x | ax.dense(CLASSES, "softmax")
     if model == "mlp":
         return x | ax.dense(128, "relu") | ax.dense(CLASSES, "softmax")
     if model == "cnn":
@@ -128,6 +151,7 @@ def torch(model: str, batch: int, mode: str, *, compiled: bool = False):
 
 def torch_model(torch, model: str):
     nn = torch.nn
+    model, _ = sized(model)
     if model == "mlp":
         return nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, CLASSES))
     if model == "cnn":
@@ -218,7 +242,7 @@ def keras(model: str, batch: int, mode: str):
     keras.utils.set_random_seed(0)
     made = keras_model(keras, model)
     x, y = data(model, batch)
-    if len(SHAPES[model]) == 3:
+    if len(shape_of(model)) == 3:
         x = np.ascontiguousarray(x.transpose(0, 2, 3, 1))
     if mode == "inference":
         return start, lambda: made.predict_on_batch(x)
@@ -228,7 +252,8 @@ def keras(model: str, batch: int, mode: str):
 
 def keras_model(keras, model: str):
     layers = keras.layers
-    shape = SHAPES[model]
+    shape = shape_of(model)
+    model, _ = sized(model)
     x = y = keras.Input((*shape[1:], shape[0]) if len(shape) == 3 else shape)
     if model == "mlp":
         y = layers.Dense(128, "relu")(y)
