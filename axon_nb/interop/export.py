@@ -8,9 +8,10 @@ from typing import Any
 
 from axon_nb.checks import dtype_name
 from axon_nb.engine import RUNTIME
-from axon_nb.errors import ParamsError, brief
+from axon_nb.errors import ParamsError, brief, warn
 from axon_nb.files import write_bytes
 from axon_nb.graph import Model, Node, leaves, verb
+from axon_nb.hooks import On
 from axon_nb.interop import (  # noqa: F401 - the modules fill the table
     emit_activation,
     emit_attention,
@@ -20,11 +21,12 @@ from axon_nb.interop import (  # noqa: F401 - the modules fill the table
     emit_pool,
     emit_recurrent,
     emit_shape,
+    under,
 )
 from axon_nb.interop.emit import RAW, TABLE, At
 from axon_nb.interop.optional import InteropError
 from axon_nb.interop.runs import Runs
-from axon_nb.interop.uops import trace_function, trace_layer_body
+from axon_nb.interop.uops import trace_function, trace_hooks, trace_layer_body
 from axon_nb.interop.writer import OPSET, Value, Writer, kind_of
 from axon_nb.lazy import numpy as np
 from axon_nb.params import Params, check_fits
@@ -39,7 +41,11 @@ def to_onnx(model: Model, params: Params, path: str | os.PathLike[str] | None = 
     """Write the model as it predicts, with its weights, in ONNX: an operator for each layer wherever ONNX has one.
 
     The batch and other sizes that are not known stay open, under their names. What is only there in training is left
-    out. A function of one's own is written as the operations it is made of.
+    out. A function of one's own is written as the operations it is made of, and so is a hook with ``compiled=True``.
+    A layer's policy is written as casts around it.
+
+    What cannot be written is said in a warning, which names the layers: hooks that read numbers. So are layers in
+    bfloat16, which is written, but which onnxruntime does not compute on a CPU.
 
     Args:
         model: the model.
@@ -64,6 +70,7 @@ def to_onnx(model: Model, params: Params, path: str | os.PathLike[str] | None = 
         raise ParamsError(problem, got=brief(params))
     with RUNTIME:
         made = _Export(model, params, shapes).proto().SerializeToString()
+    _tell(model)
     if path is not None:
         write_bytes(path, made)
     return bytes(made)
@@ -77,6 +84,17 @@ def _trained_to_onnx(self: Trained, path: str | os.PathLike[str] | None = None, 
 Trained.to_onnx = _trained_to_onnx  # type: ignore[attr-defined]  # as verbs are added to Model
 
 
+def _tell(model: Model) -> None:
+    """Warn of what the file has not, or what not all can run."""
+    hooks, halves = under.left_out(model), under.of_kind(model, "bfloat16")
+    if hooks:
+        fix = "hook(..., compiled=True) makes tensor operations of one, which can be written"
+        warn(f"to_onnx leaves out hooks that read numbers, and what they change: {', '.join(hooks)}; {fix}")
+    if halves:
+        fix = "apply_policy(policies.mixed_float16) or apply_policy(None) makes one that it does"
+        warn(f"onnxruntime does not compute in bfloat16 on a CPU: {', '.join(halves)}; {fix}")
+
+
 class _Export:
     def __init__(self, model: Model, params: Params, shapes: Mapping[str, Any]) -> None:
         self.model = model
@@ -86,6 +104,8 @@ class _Export:
         self.writer = Writer()
         self.runs = Runs(model, self.traced)
         self.values: dict[Node, Any] = {}
+        self.narrow: dict[tuple[str, str], str] = {}
+        """What was widened, by its name then and the kind of numbers before: its name before."""
         self.numbers: dict[Any, tuple[Any, str]] = {}
 
     def proto(self) -> Any:
@@ -94,8 +114,8 @@ class _Export:
         for name in ends:  # so that no other tensor takes the name
             self.writer._taken.add(name)
         for node in self.model.nodes:
-            if node not in self.values:
-                self.values[node] = self._node(node)
+            made = self.values[node] if node in self.values else self._node(node)
+            self.values[node] = self._hooked(node, "forward", made)
         outputs = [self._output(name, node) for name, node in ends.items()]
         graph = self.writer.graph(self.model.name or "model", inputs, outputs)
         return self.writer.model(graph, {"made_by": "axon_nb", "opset": str(OPSET)})
@@ -134,7 +154,8 @@ class _Export:
         return helper.make_tensor_value_info(name, kind_of(value.dtype), dims)
 
     def _node(self, node: Node) -> Any:
-        given = [None if parent is None else self.values[parent] for parent in node.inputs]
+        taken = self._hooked(node, "pre_forward", tuple(self.values[parent] for parent in node.parents))
+        given: list[Any] = list(node.placed(taken))
         if node.is_input:
             return given[0]
         if node.is_pick:
@@ -144,34 +165,61 @@ class _Export:
         several = bool(known.shape) and isinstance(known.shape[0], tuple)  # type: ignore[index]
         shapes: Any = known.shape if several else (known.shape,)
         kinds = str(known.dtype).split(", ")
-        at = self._at(node, name, given, kinds[0], shapes)
-        at.function = lambda function, x: trace_function(at, function, x, self.runs)
         if node.op in TABLE and node.layer.declaration.function is _ours(node.op):
+            within = under.kinds_within(node, self.runs, kinds)
+            given = [x and self._computed(node, x) for x in given]
+            at = self._at(node, name, given, within[0], shapes)
             if node.op not in RAW:
-                given = [x and at.meet(x) for x in given]
+                given, within = [x and at.meet(x) for x in given], [at.dtype] * len(kinds)
             made = TABLE[node.op](at, *given)
         else:
+            at, within = self._at(node, name, given, kinds[0], shapes), kinds
             made = trace_layer_body(at, node, given, self.runs)
         results = made if isinstance(made, tuple) else (made,)
         values = []
-        for result, shape, kind in zip(results, shapes, kinds, strict=True):
-            same = node.op in RAW or kind == at.dtype or node.op not in TABLE
-            values.append(Value.of(result if same else at.cast(result, kind), shape, kind))
+        for result, shape, inner, kind in zip(results, shapes, within, kinds, strict=True):
+            values.append(Value.of(result if inner == kind else at.cast(result, kind), shape, kind))
+            if inner in ("float16", "bfloat16") and kind in ("float32", "float64"):
+                self.narrow[values[-1], inner] = result
         return tuple(values) if several else values[0]
+
+    def _computed(self, node: Node, x: Value) -> Value:
+        """Cast an input to what the layer's policy computes with; what was widened before is taken as it was."""
+        policy = node.layer.policy
+        to = None if policy is None else policy.compute
+        if to is None or "float" not in x.dtype or x.dtype == to:
+            return x
+        narrow = self.narrow.get((x, to))
+        name = narrow or self.writer.op("Cast", x, name=self.model.names[node], to=kind_of(to))
+        return Value.of(name, x.shape, to)
+
+    def _hooked(self, node: Node, on: On, value: Any) -> Any:
+        """Write the hooks of a layer that are tensor operations, on a value or on several."""
+        if not any(one.compiled and one.fits(on, training=False) for one in node.hooks):
+            return value
+        values, name = value if isinstance(value, tuple) else (value,), self.model.names[node]
+        at = At(self.writer, name, {}, {}, values[0].shape, values[0].dtype, name)
+        made = trace_hooks(at, node, on, values, self.runs)
+        found = tuple(Value.of(one, old.shape, old.dtype) for one, old in zip(made, values, strict=True))
+        return found if isinstance(value, tuple) else found[0]
 
     def _at(self, node: Node, name: str, given: list[Any], kind: str, shapes: Any) -> At:
         path = path_of(self.model, node)
-        depth = len(path)
-        found = {p[depth]: self._array(p) for p in self.params.leaves if p[:depth] == path and len(p) == depth + 1}
+        depth, leaves_ = len(path), self.params.leaves
+        own = [p for p in leaves_ if p[:depth] == path and len(p) == depth + 1]
+        policy = node.layer.policy if node.op in TABLE else None
+        found = {p[depth]: under.weight(policy, *self._array(p), is_state=leaves_[p].kind == "state") for p in own}
         kinds = [x.dtype for x in given if x is not None] + [dtype for _, dtype in found.values()]
         widest = max(kinds, key=_ORDER.index) if node.op not in RAW else kind
         if "float" in kind and "float" not in widest:
             widest = kind
-        return At(
+        at = At(
             writer=self.writer, name=name, options=dict(node.options),
             params={key: array for key, (array, _) in found.items()}, shape=shapes[0], dtype=widest,
             owner=".".join(path),
         )  # fmt: skip
+        at.function = lambda function, x: trace_function(at, function, x, self.runs)
+        return at
 
     def _array(self, path: Any) -> tuple[Any, str]:
         if path not in self.numbers:

@@ -16,6 +16,7 @@ from axon_nb.checks import dtype_name
 from axon_nb.errors import AxonError
 from axon_nb.functional.gradient import values_only
 from axon_nb.graph import Node
+from axon_nb.hooks import On, passed
 from axon_nb.interop.emit import At
 from axon_nb.interop.runs import Runs
 from axon_nb.interop.writer import Value
@@ -52,6 +53,25 @@ def trace_function(at: At, function: Callable[[Tensor], Tensor], x: str, runs: R
         raise at.refuse(problem)
     shapes = [tuple(d if isinstance(d, int) else run[i] for i, d in enumerate(shape)) for run in outer]
     return str(_Walk(at, [Value.of(x, shape, at.dtype)], [shapes], lambda run, given: function(given[0]), []).write())
+
+
+def trace_hooks(at: At, node: Node, on: On, values: Sequence[Value], runs: Runs) -> list[str]:
+    """Write the hooks of a layer that are tensor operations, on what it takes or returns."""
+    nodes = node.parents if on == "pre_forward" else (node,)
+    shapes = [[shape for one in nodes for shape in _each(known[one].shape)] for known in runs.traces]
+
+    def body(run: int, given: list[Tensor]) -> Any:
+        value = node.placed(tuple(given)) if on == "pre_forward" else tuple(given)
+        several = len(value) > 1
+        made = passed(runs.model, node, on, value if several else value[0], training=False, compiled=True)
+        return [one for one in made if one is not None] if several else [made]
+
+    return list(_Walk(at, list(values), [list(one) for one in zip(*shapes, strict=True)], body, []).write())
+
+
+def _each(shape: Any) -> Any:
+    """List the shapes of a result, of which there may be several."""
+    return shape if shape and isinstance(shape[0], tuple) else (shape,)
 
 
 class _KeepingScope(TraceScope):
