@@ -1,4 +1,4 @@
-"""Owns what a layer's policy and hooks mean for a file: rounded weights, kinds of numbers, what is left out.
+"""Owns what a layer's policy and hooks mean for a file: kinds of numbers, what is left out.
 
 Knows nothing about how they are written. A hook that reads numbers is Python, and is left out with a warning.
 """
@@ -8,23 +8,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 from axon_nb.declaration import name_of
 from axon_nb.graph import Model, Node
 from axon_nb.interop.runs import Runs
-from axon_nb.interop.writer import rounded
 from axon_nb.policies import Policy
 from axon_nb.trace import Spec, trace_layer
-
-Numbers = tuple[Any, str]
-"""A weight as an array, and its kind of numbers."""
-
-
-def weight(policy: Policy | None, array: Any, dtype: str, *, is_state: bool) -> Numbers:
-    """Return a weight as it is computed with: rounded so; states stay."""
-    to = None if policy is None else policy.compute
-    return (array, dtype) if to is None or is_state or "float" not in dtype else (rounded(array, to), to)
 
 
 def kinds_within(node: Node, runs: Runs, kinds: list[str]) -> list[str]:
@@ -60,4 +49,4 @@ def _said(policy: Policy | None) -> Iterable[str | None]:
     return () if policy is None else (policy.params, policy.compute, policy.output)
 
 
-__all__ = ["kinds_within", "left_out", "of_kind", "weight"]
+__all__ = ["kinds_within", "left_out", "of_kind"]

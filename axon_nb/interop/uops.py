@@ -41,9 +41,8 @@ def trace_layer_body(at: At, node: Node, inputs: Sequence[Value | None], runs: R
     return _Walk(at, [x for x in inputs if x is not None], shapes, body, scopes).write()
 
 
-def trace_function(at: At, function: Callable[[Tensor], Tensor], x: str, runs: Runs) -> str:
+def trace_function(at: At, node: Node, function: Callable[[Tensor], Tensor], x: str, runs: Runs) -> str:
     """Write a function of one tensor, whose axes are those of the layer's result, by tracing it."""
-    node = next(one for one in runs.model.nodes if runs.model.names[one] == at.name)
     shape = at.shape
     outer = [known[node].shape for known in runs.traces]
     if outer and outer[0] and isinstance(outer[0][0], tuple):
@@ -150,7 +149,7 @@ class _Walk:
                 problem = "its function does other things for other sizes of its input"
                 raise self.at.refuse(problem, "give input(...) its sizes")
             self.mates[mates[0]] = mates
-            stack += list(zip(*(one.src for one in mates), strict=True))
+            stack += list(zip(*map(_sources, mates), strict=True))
 
     def _order(self, root: UOp) -> list[UOp]:
         """List nodes, data before what is made of it; not what only says a shape."""
@@ -189,6 +188,9 @@ class _Walk:
             return self._number(uop, dtype)
         if uop.op in _THROUGH:
             return self.known[uop.src[0]]
+        filled = _filled(uop)
+        if filled is not None:
+            return self.operand(filled, dtype), dtype
         write = _WRITERS.get(uop.op)
         if write is None:
             problem = f"its function uses an operation that has no ONNX operator: {uop.op.name}"
@@ -304,11 +306,22 @@ _THROUGH = {Ops.CONTIGUOUS, Ops.DETACH, Ops.CONTIGUOUS_BACKWARD, Ops.NOOP}
 _MOVES = {Ops.RESHAPE, Ops.EXPAND, Ops.PERMUTE, Ops.PAD, Ops.SHRINK, Ops.FLIP}
 
 
+def _filled(uop: UOp) -> UOp | None:
+    """Return what a tensor was filled with where it was made: ``Tensor.zeros``."""
+    is_filled = uop.op is Ops.AFTER and len(uop.src) == 2 and uop.src[1].op is Ops.STORE
+    return uop.src[1].src[1] if is_filled and uop.src[0].base.op is Ops.BUFFER else None
+
+
+def _sources(uop: UOp) -> tuple[UOp, ...]:
+    filled = _filled(uop)
+    return tuple(uop.src) if filled is None else (filled,)
+
+
 def _data(uop: UOp) -> tuple[UOp, ...]:
     """List what a node is made of, without what only says a shape."""
     if uop.op in _MOVES or uop.op in (Ops.REDUCE, Ops.CAST) or uop.op in _THROUGH:
         return tuple(uop.src[:1])
-    return () if uop.op in (Ops.CONST, Ops.BUFFER, Ops.COPY) else tuple(uop.src)
+    return () if uop.op in (Ops.CONST, Ops.BUFFER, Ops.COPY) else _sources(uop)
 
 
 Writer = Callable[[_Walk, UOp], tuple[str, str]]
