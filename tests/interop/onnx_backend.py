@@ -178,6 +178,14 @@ def compare_one(one, other, test):
     np.testing.assert_allclose(array, other, rtol=exact, atol=test.atol)
 
 
+FEW_BITS = {
+    **dict.fromkeys(("int2", "int4"), "int8"), **dict.fromkeys(("uint2", "uint4"), "uint8"),
+    **dict.fromkeys(("float4_e2m1fn", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz",
+                     "float8_e8m0fnu"), "float32"),
+}  # fmt: skip
+"""As what numbers of few bits are given to a model. None makes them."""
+
+
 def numbers(value):
     """Hand over an array as a tensor."""
     from tinygrad import Tensor, dtypes
@@ -186,6 +194,8 @@ def numbers(value):
         return [numbers(one) for one in value] if isinstance(value, list) else value
     if value.dtype.name == "bfloat16":
         return Tensor(np.ascontiguousarray(value.astype("float32")), device="CPU").cast(dtypes.bfloat16)
+    if value.dtype.name in FEW_BITS:
+        value = value.astype(FEW_BITS[value.dtype.name])
     return Tensor(np.ascontiguousarray(value).reshape(value.shape), device="CPU")
 
 
