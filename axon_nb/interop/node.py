@@ -22,6 +22,7 @@ from axon_nb.interop import (  # noqa: F401 - the modules fill the table
     shape_code,
 )
 from axon_nb.interop.operators import BEFOREHAND, OLDER, OWN
+from axon_nb.interop.operators_learn import LEARN
 from axon_nb.interop.optional import InteropError
 from axon_nb.layer import layer
 from axon_nb.lazy import numpy as np
@@ -169,6 +170,8 @@ def find(op: str, domain: str, version: int) -> Any:
         return older
     if op in OWN and domain in ("", "ai.onnx"):
         return OWN[op]
+    if op in LEARN and domain == "ai.onnx.ml":
+        return LEARN[op]
     found = implementation.onnx_ops.get(op)
     if isinstance(found, dict):
         kind = {one.value: one for one in implementation.Domain}.get(domain or "ai.onnx")

@@ -207,6 +207,16 @@ def Mod(A, B, fmod=0):
 
 
 @own
+def LessOrEqual(A, B):
+    return (A < B) | (A == B)  # tinygrad's <= is no >, which what is no number fulfils
+
+
+@own
+def GreaterOrEqual(A, B):
+    return (A > B) | (A == B)
+
+
+@own
 def BitCast(input, to):
     kind = implementation.OnnxDataType(to).to_dtype()
     return input.cast(kind) if "bool" in (input.dtype.name, kind.name) else input.bitcast(kind)

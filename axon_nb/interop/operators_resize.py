@@ -12,6 +12,7 @@ from typing import Any
 from tinygrad import Tensor, dtypes
 
 from axon_nb.interop.operators import OLDER, own
+from axon_nb.interop.optional import InteropError
 from axon_nb.lazy import numpy as np
 
 
@@ -68,11 +69,12 @@ def _sizes(
 
 def _places(way: str, have: int, want: int, factor: float, start: float, end: float) -> Any:
     """List where each cell of the result is in the map."""
-    i, factor = np.arange(want, dtype="float32"), np.float32(factor)  # where a place is between two, all agree in these
+    i: Any = np.arange(want, dtype="float32")  # where a place is between two cells, all agree in 32 bits
+    by = np.float32(factor)
     if way == "align_corners":
         return i * (have - 1) / (want - 1) if want > 1 else i * 0
     if way == "asymmetric":
-        return i / factor
+        return i / by
     if way == "tf_crop_and_resize":
         if want == 1:
             return i + 0.5 * (start + end) * (have - 1)
@@ -82,7 +84,7 @@ def _places(way: str, have: int, want: int, factor: float, start: float, end: fl
     if way not in ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel"):
         problem = f"coordinate_transformation_mode={way!r} is none of ONNX"
         raise ValueError(problem)
-    places = (i + np.float32(0.5)) / factor - np.float32(0.5)
+    places = (i + np.float32(0.5)) / by - np.float32(0.5)
     return places + np.float32(have / 2 * (1 - want / (factor * have))) if way == "half_pixel_symmetric" else places
 
 
@@ -139,7 +141,7 @@ def RoiAlign(
 ):  # fmt: skip
     if sampling_ratio < 1:
         problem = "sampling_ratio=0 takes as many samples as regions are large, which is not known beforehand"
-        raise ValueError(problem)
+        raise InteropError(problem)
     moved = coordinate_transformation_mode == "half_pixel"
     bounds = rois * spatial_scale - (0.5 if moved else 0.0)
     count = rois.shape[0]

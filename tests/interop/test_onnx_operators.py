@@ -230,3 +230,9 @@ def test_what_is_left_of_an_endless_divisor():
     model, params = ax.from_onnx(proto([helper.make_node("Mod", ["a", "b"], ["y"])], {"a": a, "b": b}, version=28))
     with np.errstate(invalid="ignore"):
         np.testing.assert_array_equal(model.predict(params, {"a": a, "b": b}), np.mod(a, b))
+
+
+@pytest.mark.parametrize("op", ["LessOrEqual", "GreaterOrEqual"])
+def test_what_is_no_number_is_not_compared(op):
+    a, b = np.array([np.nan, 1, 2, 3], "float32"), np.array([1, np.nan, 2, 4], "float32")
+    compare([helper.make_node(op, ["a", "b"], ["y"])], {"a": a, "b": b}, kind=kinds.BOOL)
