@@ -225,7 +225,7 @@ class Builder:
         constant = at.op == "Constant" and any(
             one.HasField("t") and is_narrow(one.t.data_type) for one in node.attribute
         )
-        made = is_narrow(int(at.about.get("to") or at.about.get("output_dtype") or 0))
+        made = any(isinstance(kind, int) and is_narrow(kind) for kind in map(at.about.get, ("to", "output_dtype")))
         if constant or (places and at.op in _PASSES):
             self.narrow.update(node.output)
         elif made or (places and not (at.op in _READS and (at.op != "CastLike" or places == [0]))):

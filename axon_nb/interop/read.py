@@ -81,7 +81,29 @@ def read_model(source: Any) -> tuple[Any, Path | None]:
     if not proto.graph.node and not proto.graph.output:
         problem = "this is no ONNX file, or a damaged one: it has no graph"
         raise InteropError(problem)
+    _check_words(proto.graph)
     return proto, folder
+
+
+def _check_words(graph: Any) -> None:
+    """Check that names are text: protobuf gives those that are none as bytes.
+
+    Raises:
+        InteropError: one is none.
+    """
+    ends = (*graph.input, *graph.output)
+    words = [graph.name, *(one.name for one in (*ends, *graph.initializer))]
+    words += [dim.dim_param for one in ends for dim in one.type.tensor_type.shape.dim]
+    for node in graph.node:
+        words += [node.name, node.op_type, node.domain, *node.input, *node.output]
+        for one in node.attribute:
+            words.append(one.name)
+            for below in (one.g, *one.graphs):
+                _check_words(below)
+    damaged = next((word for word in words if not isinstance(word, str)), None)
+    if damaged is not None:
+        problem = "this is no ONNX file, or a damaged one: a name is no text"
+        raise InteropError(problem, got=brief(damaged))
 
 
 def version_of(proto: Any, domain: str = "") -> int:

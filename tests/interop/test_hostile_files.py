@@ -197,6 +197,13 @@ def harmless(load, count, sources, seed):
     return outcomes
 
 
+def test_names_that_are_no_text():
+    model = ax.input((None, 4), name="x") | ax.dense(3, name="layer")
+    written = model.to_onnx(model.init())
+    with pytest.raises(ax.AxonError, match="a damaged one: a name is no text"):
+        ax.from_onnx(written.replace(b"layer/Gemm", b"layer/Gem\xff"))
+
+
 @pytest.mark.slow
 def test_300_damaged_onnx_files_are_read_or_refused():
     def load(data):
