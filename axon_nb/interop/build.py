@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from axon_nb.errors import AxonError
+from axon_nb.errors import AxonError, brief
 from axon_nb.graph import Model, Node, leaves
 from axon_nb.interop import shape_code
 from axon_nb.interop.node import find
@@ -206,7 +206,13 @@ class Builder:
         inputs = [self.values[name] if name else None for name in node.input]
         at = At(self, node, inputs, self._attributes(node))
         self._follow(at)
-        made = self._made(at)
+        try:
+            made = self._made(at)
+        except AxonError:
+            raise
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            problem = "its attributes or inputs are not what ONNX says of it"
+            raise InteropError(problem, where=label(node), got=brief(str(error))) from error
         results = made if isinstance(made, tuple | list) else (made,)
         for name, result in zip(node.output, results, strict=False):
             if name:
