@@ -147,13 +147,15 @@ def reads_values(model: Model, *, training: bool) -> bool:
     )
 
 
-def passed(model: Model, node: Node, on: On, value: Any, *, training: bool) -> Any:
+def passed(model: Model, node: Node, on: On, value: Any, *, training: bool, compiled: bool = False) -> Any:
     """Let the hooks of a node see a value; return it, or what they put in its place.
+
+    With ``compiled`` only those are called that are part of a program.
 
     Raises:
         HookError: a hook fails, or returns what cannot take the value's place.
     """
-    hooks = [one for one in node.hooks if one.fits(on, training=training)]
+    hooks = [one for one in node.hooks if one.fits(on, training=training) and (one.compiled or not compiled)]
     if not hooks:
         return value
     name, place = model.names[node], where(node.layer, model.names[node])

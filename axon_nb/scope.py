@@ -100,12 +100,16 @@ class _Running:
 
     def apply(self, op: Any, inputs: tuple[Any, ...]) -> Any:
         """Run one layer."""
+        return op.run(self.scope_of(op), inputs)
+
+    def scope_of(self, op: Any) -> Any:
+        """Return the scope of one layer, which is named when it is first met."""
         known = op.declaration
         if op not in self.scopes:
             name = op.name or f"{known.name}_{self.counts[known.name]}"
             self.counts[known.name] += not op.name
             self.scopes[op] = self.scope.inside(name)
-        return op.run(self.scopes[op], inputs)
+        return self.scopes[op]
 
     def inside(self, name: str) -> _Running:
         """Return the wiring of a block with a name."""

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from axon_nb.errors import AxonError
+from axon_nb.errors import AxonError, brief
 from axon_nb.graph import Model, Node, leaves
 from axon_nb.interop import shape_code
 from axon_nb.interop.node import find
 from axon_nb.interop.operators import BEFOREHAND
 from axon_nb.interop.optional import InteropError, need
-from axon_nb.interop.read import array_of, label, reads_of
+from axon_nb.interop.read import array_of, is_narrow, label, reads_of
 from axon_nb.layer import Op, registry
 from axon_nb.lazy import numpy as np
 from axon_nb.trace import Spec, trace_layer
@@ -27,6 +27,16 @@ _PLAIN: frozenset[str | None] = frozenset(
     ["float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool"]
 )
 """Kinds of numbers that NumPy has too."""
+
+
+_PASSES = frozenset(
+    ["Identity", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Concat", "Slice", "Split", "Gather",
+     "Expand", "Tile"]
+)  # fmt: skip
+"""Operators whose results are the numbers that they take."""
+
+_READS = frozenset(["Cast", "CastLike", "DequantizeLinear", "Shape", "Size"])
+"""Operators that make numbers of more bits of those of few."""
 
 
 @dataclass(eq=False)
@@ -156,6 +166,8 @@ class Builder:
     """Results that a layer before gives already: a sum that became the bias of a product."""
     before: dict[Tensor, Tensor] = field(default_factory=dict)
     inverse: dict[Any, Tensor] = field(default_factory=dict)
+    narrow: set[str] = field(default_factory=set)
+    """Results of a kind of few bits, which come in more: see ``read``."""
     inlined: int = 0
     """How many graphs were put in place, for names that are new."""
     unrolled: int = 0
@@ -193,11 +205,38 @@ class Builder:
             return
         inputs = [self.values[name] if name else None for name in node.input]
         at = At(self, node, inputs, self._attributes(node))
-        made = self._made(at)
+        self._follow(at)
+        try:
+            made = self._made(at)
+        except AxonError:
+            raise
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            problem = "its attributes or inputs are not what ONNX says of it"
+            raise InteropError(problem, where=label(node), got=brief(str(error))) from error
         results = made if isinstance(made, tuple | list) else (made,)
         for name, result in zip(node.output, results, strict=False):
             if name:
                 self.values[name] = result
+
+    def hold(self, tensor: Any, name: str) -> None:
+        """Take a constant of the file, under a name."""
+        self.values[name] = array_of(tensor, self.folder)
+        if is_narrow(int(tensor.data_type)):
+            self.narrow.add(name)
+
+    def _follow(self, at: At) -> None:
+        """Follow numbers of few bits until they are read in more; refuse to make such, for nothing rounds to them."""
+        node = at.node
+        places = [place for place, name in enumerate(node.input) if name in self.narrow]
+        constant = at.op == "Constant" and any(
+            one.HasField("t") and is_narrow(one.t.data_type) for one in node.attribute
+        )
+        made = any(isinstance(kind, int) and is_narrow(kind) for kind in map(at.about.get, ("to", "output_dtype")))
+        if constant or (places and at.op in _PASSES):
+            self.narrow.update(node.output)
+        elif made or (places and not (at.op in _READS and (at.op != "CastLike" or places == [0]))):
+            problem = "makes numbers of 8 bits with a point, or of less than 8 bits, which is not supported"
+            raise at.refuse(problem)
 
     def _made(self, at: At) -> Any:
         node = at.node

@@ -10,6 +10,7 @@ from collections import Counter
 from typing import Any
 
 from axon_nb.graph import Model, Node, leaves
+from axon_nb.interop.code_kinds import policies_left_out, told
 from axon_nb.interop.code_out import free
 from axon_nb.interop.optional import InteropError
 from axon_nb.serialize.code import targets
@@ -113,7 +114,8 @@ def elixir_code(model: Model, name: str | None) -> str:
     ends = [text[node] for node in leaves(model.outputs)]
     result = ends[0] if len(ends) == 1 else "Axon.container({" + ", ".join(ends) + "})"
     variable = free((name or model.name or "model").lower(), taken)
-    return "\n".join([*lines, f"{variable} =\n  {_indent(result)}"]) + "\n"
+    notes = told(model, "elixir", policies_left_out(model))
+    return "\n".join([*notes, *lines, f"{variable} =\n  {_indent(result)}"]) + "\n"
 
 
 def _indent(text: str) -> str:

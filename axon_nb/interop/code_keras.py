@@ -11,6 +11,7 @@ from typing import Any
 
 from axon_nb.functional import window
 from axon_nb.graph import Model, Node
+from axon_nb.interop.code_kinds import in_keras, told
 from axon_nb.interop.code_out import At, Framework, Piece, apply, free, known, one, options, write
 from axon_nb.lazy import numpy as np
 
@@ -488,7 +489,7 @@ TABLE: dict[str, Callable[[At], Piece]] = {
     "stack": lambda at: Piece(f"ops.stack([{_places(at)}], axis={at['axis']})"),
 }  # fmt: skip
 
-KERAS = Framework(TABLE, ACTIVATIONS, owner="", between="/", inline=True)
+KERAS = Framework(TABLE, ACTIVATIONS, owner="", between="/", inline=True, typed=in_keras, keeps=True)
 
 
 def _input(name: str, node: Node, shape: Any) -> str:
@@ -501,6 +502,7 @@ def _input(name: str, node: Node, shape: Any) -> str:
 def keras_code(model: Model, name: str | None) -> str:
     """Write a Keras model in the functional way; channels stand where they stand in the model."""
     made = write(model, KERAS)
+    notes = told(model, "keras", made.left_out)
     lines = [_input(own, node, made.traced.nodes[node].shape) for own, node in made.inputs.items()]
     lines += [f"{own} = {make}" for own, make in made.makes.items()]
     lines += made.calls
@@ -511,4 +513,4 @@ def keras_code(model: Model, name: str | None) -> str:
     lines.append(f'{variable} = keras.Model({several}, {results}, name="{variable}")')
     body = "\n".join(lines)
     used = ", ".join(one for one in ("layers", "ops") if f"{one}." in body)
-    return "\n".join(["import keras", *([f"from keras import {used}"] if used else []), "", body, ""])
+    return "\n".join([*notes, "import keras", *([f"from keras import {used}"] if used else []), "", body, ""])

@@ -15,7 +15,9 @@ from typing import Any
 from axon_nb.engine import RUNTIME
 from axon_nb.functional import window
 from axon_nb.graph import Model, Node, leaves
+from axon_nb.interop.code_kinds import Kinds, Left, Typed, kinds_of
 from axon_nb.interop.optional import InteropError
+from axon_nb.interop.runs import Runs
 from axon_nb.lazy import numpy as np
 from axon_nb.params import Params
 from axon_nb.trace import Trace, path_of, trace
@@ -91,6 +93,10 @@ class Framework:
     """What stands between the names of a layer and of a weight."""
     inline: bool = False
     """Whether layers are made where they are called, with their name as an argument."""
+    typed: Typed | None = None
+    """Writes a layer in other kinds of numbers than it would be."""
+    keeps: bool = False
+    """Whether weights can be kept as another kind than is worked in."""
 
 
 def apply(at: At, expression: str, function: Any, table: Mapping[str, str]) -> str:
@@ -135,6 +141,8 @@ class Written:
     traced: Trace
     taken: set[str]
     """All names that are used."""
+    left_out: list[Left] = field(default_factory=list)
+    """Policies that have no code, or not all of them."""
 
 
 _RESERVED = ("x", "self", "nn", "F", "torch", "keras", "layers", "ops", "Tensor")
@@ -154,6 +162,7 @@ def write(model: Model, framework: Framework) -> Written:
     values: dict[Node, str] = {}
     made = Written({}, [], {}, "", {}, traced, set(_RESERVED))
     objects: dict[Any, str] = {}
+    runs = Runs(model, traced)
     for place, node in enumerate(order):
         if node in model.inputs:
             values[node] = free(model.names[node], made.taken)
@@ -168,7 +177,7 @@ def write(model: Model, framework: Framework) -> Written:
         else:
             shapes = [traced.nodes[parent].shape for parent in node.parents]
             at = At(node, model.names[node], shapes, traced.nodes[node].shape)
-            piece = _piece(at, node, framework)
+            piece = _in_kinds(_piece(at, node, framework), at, framework, kinds_of(node, traced, runs), made.left_out)
             if piece.make is not None and node.layer not in objects:
                 once = framework.inline and shared[node.layer] == 1
                 objects[node.layer] = _object(made, piece, framework, path_of(model, node), at.name, once=once)
@@ -197,6 +206,18 @@ def _object(made: Written, piece: Piece, framework: Framework, path: tuple[str, 
         return make
     made.makes[own] = make
     return framework.owner + own
+
+
+def _in_kinds(piece: Piece, at: At, framework: Framework, kinds: Kinds | None, left_out: list[Left]) -> Piece:
+    """Write a layer in its kinds of numbers, and note what of its policy has no code."""
+    policy = at.node.layer.policy
+    told = "" if policy is None else f"policy {policy.words} of {{}}"
+    typed = None if framework.typed is None or kinds is None else framework.typed(piece, kinds)
+    if typed is None or kinds is None or not kinds.whole:
+        left_out += [(told, at.name)] * bool(told)
+    elif told and kinds.kept not in (None, kinds.computed) and not framework.keeps:
+        left_out.append((f"weights of {{}} in {kinds.kept}: they are kept in {kinds.computed}", at.name))
+    return piece if typed is None else typed
 
 
 def _piece(at: At, node: Node, framework: Framework) -> Piece:

@@ -6,6 +6,7 @@ from typing import Any
 
 from axon_nb.functional import window
 from axon_nb.graph import Model
+from axon_nb.interop.code_kinds import in_torch, told
 from axon_nb.interop.code_out import At, Framework, Piece, Written, class_name, one, options, transposed, write
 from axon_nb.lazy import numpy as np
 
@@ -265,7 +266,7 @@ def _table(*, tiny: bool) -> dict[str, Any]:
     return table if tiny else {**table, **ours, "learned_positions": _positions}
 
 
-TORCH = Framework(_table(tiny=False), ACTIVATIONS)
+TORCH = Framework(_table(tiny=False), ACTIVATIONS, typed=in_torch)
 TINYGRAD = Framework(_table(tiny=True), TINY)
 
 
@@ -304,9 +305,15 @@ def _class(made: Written, name: str, *, tiny: bool) -> str:
 
 def torch_code(model: Model, name: str | None) -> str:
     """Write a PyTorch module."""
-    return _class(write(model, TORCH), class_name(model, name), tiny=False)
+    return _code(model, name, TORCH, tiny=False)
 
 
 def tinygrad_code(model: Model, name: str | None) -> str:
     """Write a tinygrad class."""
-    return _class(write(model, TINYGRAD), class_name(model, name), tiny=True)
+    return _code(model, name, TINYGRAD, tiny=True)
+
+
+def _code(model: Model, name: str | None, framework: Framework, *, tiny: bool) -> str:
+    made = write(model, framework)
+    notes = told(model, "tinygrad" if tiny else "torch", made.left_out)
+    return "\n".join([*notes, _class(made, class_name(model, name), tiny=tiny)])

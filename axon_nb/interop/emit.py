@@ -52,6 +52,8 @@ class At:
     """The name that the weights stand under: another use of the same layer shares them."""
     function: Callable[..., Any] | None = None
     """Writes any function of tensors: set by ``export``."""
+    within: Callable[..., Any] | None = None
+    """Writes a model that is a part of the layer: set by ``export``."""
     extra: dict[str, Any] = field(default_factory=dict)
 
     def __getitem__(self, option: str) -> Any:

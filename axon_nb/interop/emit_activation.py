@@ -53,7 +53,9 @@ def _elu(at: At, x: Value) -> str:
 
 @emits("celu")
 def _celu(at: At, x: Value) -> str:
-    return str(at.op("Celu", x, alpha=at["alpha"]))
+    if at.dtype == "float32":
+        return str(at.op("Celu", x, alpha=at["alpha"]))
+    return at.cast(at.op("Celu", at.cast(x, "float32"), alpha=at["alpha"]), at.dtype)  # which knows no other kind
 
 
 @emits("selu")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from axon_nb.checks import dtype_name
 from axon_nb.engine import RUNTIME
-from axon_nb.errors import ParamsError, brief
+from axon_nb.errors import ParamsError, brief, warn
 from axon_nb.files import write_bytes
 from axon_nb.graph import Model, Node, leaves, verb
+from axon_nb.hooks import On
 from axon_nb.interop import (  # noqa: F401 - the modules fill the table
     emit_activation,
     emit_attention,
@@ -19,15 +19,18 @@ from axon_nb.interop import (  # noqa: F401 - the modules fill the table
     emit_norm,
     emit_pool,
     emit_recurrent,
+    emit_scan,
     emit_shape,
+    under,
 )
 from axon_nb.interop.emit import RAW, TABLE, At
 from axon_nb.interop.optional import InteropError
 from axon_nb.interop.runs import Runs
-from axon_nb.interop.uops import trace_function, trace_layer_body
+from axon_nb.interop.uops import trace_function, trace_hooks, trace_layer_body
+from axon_nb.interop.within import Weights, fitted, paths_within
 from axon_nb.interop.writer import OPSET, Value, Writer, kind_of
-from axon_nb.lazy import numpy as np
-from axon_nb.params import Params, check_fits
+from axon_nb.layer import declared
+from axon_nb.params import Params, Path, check_fits
 from axon_nb.trace import Trace, path_of, trace
 from axon_nb.training.trained import Trained
 
@@ -39,7 +42,11 @@ def to_onnx(model: Model, params: Params, path: str | os.PathLike[str] | None = 
     """Write the model as it predicts, with its weights, in ONNX: an operator for each layer wherever ONNX has one.
 
     The batch and other sizes that are not known stay open, under their names. What is only there in training is left
-    out. A function of one's own is written as the operations it is made of.
+    out. A function of one's own is written as the operations it is made of, and so is a hook with ``compiled=True``.
+    A layer's policy is written as casts around it.
+
+    What cannot be written is said in a warning, which names the layers: hooks that read numbers. So are layers in
+    bfloat16, which is written, but which onnxruntime does not compute on a CPU.
 
     Args:
         model: the model.
@@ -63,7 +70,10 @@ def to_onnx(model: Model, params: Params, path: str | os.PathLike[str] | None = 
         problem = "params come from model.init() or fit(...).params"
         raise ParamsError(problem, got=brief(params))
     with RUNTIME:
-        made = _Export(model, params, shapes).proto().SerializeToString()
+        traced: Trace = trace(model, shapes).check_known()
+        check_fits(params, {path: (spec.shape, spec.dtype) for path, spec in traced.params().items()})
+        made = _Export(model, traced, Weights(params.leaves), Writer()).proto().SerializeToString()
+    _tell(model)
     if path is not None:
         write_bytes(path, made)
     return bytes(made)
@@ -77,28 +87,51 @@ def _trained_to_onnx(self: Trained, path: str | os.PathLike[str] | None = None, 
 Trained.to_onnx = _trained_to_onnx  # type: ignore[attr-defined]  # as verbs are added to Model
 
 
+def _tell(model: Model) -> None:
+    """Warn of what the file has not, or what not all can run."""
+    hooks, halves = under.left_out(model), under.of_kind(model, "bfloat16")
+    if hooks:
+        fix = "hook(..., compiled=True) makes tensor operations of one, which can be written"
+        warn(f"to_onnx leaves out hooks that read numbers, and what they change: {', '.join(hooks)}; {fix}")
+    if halves:
+        fix = "apply_policy(policies.mixed_float16) or apply_policy(None) makes one that it does"
+        warn(f"onnxruntime does not compute in bfloat16 on a CPU: {', '.join(halves)}; {fix}")
+
+
 class _Export:
-    def __init__(self, model: Model, params: Params, shapes: Mapping[str, Any]) -> None:
-        self.model = model
-        self.traced: Trace = trace(model, dict(shapes)).check_known()
-        check_fits(params, {path: (spec.shape, spec.dtype) for path, spec in self.traced.params().items()})
-        self.params = params
-        self.writer = Writer()
-        self.runs = Runs(model, self.traced)
+    """A model on its way to ONNX: the whole one, or one within a layer."""
+
+    def __init__(
+        self, model: Model, traced: Trace, weights: Weights, writer: Writer, paths: Mapping[Node, Path] | None = None,
+        place: str = "",
+    ) -> None:  # fmt: skip
+        self.model, self.traced, self.weights, self.writer = model, traced, weights, writer
+        self.paths = {node: path_of(model, node) for node in model.nodes} if paths is None else paths
+        self.place = place
+        self.runs = Runs(model, traced)
         self.values: dict[Node, Any] = {}
-        self.numbers: dict[Any, tuple[Any, str]] = {}
+        self.narrow: dict[tuple[str, str], str] = {}
+        """What was widened, by its name then and the kind of numbers before: its name before."""
+
+    def name(self, node: Node) -> str:
+        """Name a layer, with what it is within."""
+        return self.place + self.model.names[node]
 
     def proto(self) -> Any:
         inputs = [self._input(node) for node in self.model.inputs]
         ends = self._outputs()
         for name in ends:  # so that no other tensor takes the name
             self.writer._taken.add(name)
-        for node in self.model.nodes:
-            if node not in self.values:
-                self.values[node] = self._node(node)
+        self.walk()
         outputs = [self._output(name, node) for name, node in ends.items()]
         graph = self.writer.graph(self.model.name or "model", inputs, outputs)
         return self.writer.model(graph, {"made_by": "axon_nb", "opset": str(OPSET)})
+
+    def walk(self) -> None:
+        """Write all layers."""
+        for node in self.model.nodes:
+            made = self.values[node] if node in self.values else self._node(node)
+            self.values[node] = self._hooked(node, "forward", made)
 
     def _input(self, node: Node) -> Any:
         name = self.writer.name(self.model.names[node])
@@ -134,56 +167,78 @@ class _Export:
         return helper.make_tensor_value_info(name, kind_of(value.dtype), dims)
 
     def _node(self, node: Node) -> Any:
-        given = [None if parent is None else self.values[parent] for parent in node.inputs]
+        taken = self._hooked(node, "pre_forward", tuple(self.values[parent] for parent in node.parents))
+        given: list[Any] = list(node.placed(taken))
         if node.is_input:
             return given[0]
         if node.is_pick:
             parts: Any = given[0]
             return parts[node.options["index"]]
-        known, name = self.traced.nodes[node], self.model.names[node]
+        known, name = self.traced.nodes[node], self.name(node)
         several = bool(known.shape) and isinstance(known.shape[0], tuple)  # type: ignore[index]
         shapes: Any = known.shape if several else (known.shape,)
         kinds = str(known.dtype).split(", ")
-        at = self._at(node, name, given, kinds[0], shapes)
-        at.function = lambda function, x: trace_function(at, function, x, self.runs)
-        if node.op in TABLE and node.layer.declaration.function is _ours(node.op):
+        if node.op in TABLE and node.layer.declaration is declared(node.op):
+            within = under.kinds_within(node, self.runs, kinds)
+            given = [x and self._computed(node, x) for x in given]
+            at = self._at(node, name, given, within[0], shapes)
             if node.op not in RAW:
-                given = [x and at.meet(x) for x in given]
+                given, within = [x and at.meet(x) for x in given], [at.dtype] * len(kinds)
             made = TABLE[node.op](at, *given)
         else:
+            at, within = self._at(node, name, given, kinds[0], shapes), kinds
             made = trace_layer_body(at, node, given, self.runs)
         results = made if isinstance(made, tuple) else (made,)
         values = []
-        for result, shape, kind in zip(results, shapes, kinds, strict=True):
-            same = node.op in RAW or kind == at.dtype or node.op not in TABLE
-            values.append(Value.of(result if same else at.cast(result, kind), shape, kind))
+        for result, shape, inner, kind in zip(results, shapes, within, kinds, strict=True):
+            values.append(Value.of(result if inner == kind else at.cast(result, kind), shape, kind))
+            if inner in ("float16", "bfloat16") and kind in ("float32", "float64"):
+                self.narrow[values[-1], inner] = result
         return tuple(values) if several else values[0]
 
+    def _computed(self, node: Node, x: Value) -> Value:
+        """Cast an input to what the layer's policy computes with; what was widened before is taken as it was."""
+        policy = node.layer.policy
+        to = None if policy is None else policy.compute
+        if to is None or "float" not in x.dtype or x.dtype == to:
+            return x
+        narrow = self.narrow.get((x, to))
+        name = narrow or self.writer.op("Cast", x, name=self.name(node), to=kind_of(to))
+        return Value.of(name, x.shape, to)
+
+    def _hooked(self, node: Node, on: On, value: Any) -> Any:
+        """Write the hooks of a layer that are tensor operations, on a value or on several."""
+        if not any(one.compiled and one.fits(on, training=False) for one in node.hooks):
+            return value
+        values, name = value if isinstance(value, tuple) else (value,), self.name(node)
+        at = At(self.writer, name, {}, {}, values[0].shape, values[0].dtype, name)
+        made = trace_hooks(at, node, on, values, self.runs)
+        found = tuple(Value.of(one, old.shape, old.dtype) for one, old in zip(made, values, strict=True))
+        return found if isinstance(value, tuple) else found[0]
+
     def _at(self, node: Node, name: str, given: list[Any], kind: str, shapes: Any) -> At:
-        path = path_of(self.model, node)
-        depth = len(path)
-        found = {p[depth]: self._array(p) for p in self.params.leaves if p[:depth] == path and len(p) == depth + 1}
+        path = self.paths[node]
+        found = self.weights.under(node.layer.policy if node.op in TABLE else None).of(path)
         kinds = [x.dtype for x in given if x is not None] + [dtype for _, dtype in found.values()]
         widest = max(kinds, key=_ORDER.index) if node.op not in RAW else kind
         if "float" in kind and "float" not in widest:
             widest = kind
-        return At(
+        at = At(
             writer=self.writer, name=name, options=dict(node.options),
             params={key: array for key, (array, _) in found.items()}, shape=shapes[0], dtype=widest,
             owner=".".join(path),
         )  # fmt: skip
+        at.function = lambda function, x: trace_function(at, node, function, x, self.runs)
+        at.within = lambda part, given, writer: self._within(node, part, given, writer)
+        return at
 
-    def _array(self, path: Any) -> tuple[Any, str]:
-        if path not in self.numbers:
-            tensor = self.params.leaves[path].tensor
-            dtype = dtype_name(tensor.dtype)
-            array = (tensor.float() if dtype == "bfloat16" else tensor).numpy()
-            self.numbers[path] = np.asarray(array), dtype
-        return self.numbers[path]
-
-
-def _ours(name: str) -> Any:
-    from axon_nb.layer import LayerType, registry
-
-    thing = registry.get(name)
-    return thing.declaration.function if isinstance(thing, LayerType) else None
+    def _within(self, node: Node, part: Model, given: Sequence[Value], writer: Writer) -> list[Value]:
+        """Write a model that is a part of a layer; returns its results."""
+        model, inputs = fitted(part, given)
+        paths = {one: (*self.paths[node], *inner) for one, inner in paths_within(model).items()}
+        weights = self.weights.under(node.layer.policy)
+        inner = _Export(model, trace(model).check_known(), weights, writer, paths, f"{self.name(node)}.")
+        inner.values |= dict(zip(inputs, given, strict=True))
+        inner.walk()
+        ends = [inner.values[one] for one in leaves(model.outputs)]
+        return [one for end in ends for one in (end if isinstance(end, tuple) else (end,))]

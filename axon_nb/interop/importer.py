@@ -16,7 +16,7 @@ from axon_nb.interop import recognise, recognise_shape, scan  # noqa: F401 - the
 from axon_nb.interop.build import SIZES, Asked, Builder, Tensor
 from axon_nb.interop.inline import INLINED
 from axon_nb.interop.optional import InteropError
-from axon_nb.interop.read import array_of, dtype_of, in_order, label, read_model, version_of
+from axon_nb.interop.read import dtype_of, in_order, is_narrow, label, read_model, version_of
 from axon_nb.interop.shape_code import MOST, MOST_FILLED
 from axon_nb.layer import Op, registry
 from axon_nb.lazy import numpy as np
@@ -31,6 +31,9 @@ def from_onnx(
 
     So it is shown, frozen, changed and trained as one made here. Operators without a layer are computed by tinygrad's
     implementations. Nothing in the file is run, and data beside it is read from its own folder only.
+
+    Numbers of 2 and 4 bits come as 8, and those of 4 and 8 bits with a point as float32: what reads them works, and
+    what would round to them is refused.
 
     Args:
         source: the path of a file, or its bytes.
@@ -71,7 +74,7 @@ class _Import:
         self.inputs: list[Model] = []
         self.sizes: dict[Any, tuple[int, ...]] = {}
         for tensor in self.graph.initializer:
-            self.builder.values[tensor.name] = array_of(tensor, folder)
+            self.builder.hold(tensor, tensor.name)
         names = [one.name for one in self.graph.input if one.name not in self.builder.values]
         for name, value in constants.items():
             if name not in names:
@@ -90,6 +93,8 @@ class _Import:
             raise InteropError(problem, where=where)
         told = info.type.tensor_type
         dtype = dtype_of(int(told.elem_type), where)
+        if is_narrow(int(told.elem_type)):
+            self.builder.narrow.add(info.name)
         if dtype not in DTYPES:
             problem = f"takes numbers of a kind that models have not: {dtype}"
             raise InteropError(problem, where=where)
@@ -140,6 +145,9 @@ class _Import:
 
     def _end(self, name: str) -> Model:
         value = self.builder.values.get(name)
+        if name in self.builder.narrow:
+            problem = "numbers of 8 bits with a point, or of less than 8 bits, are no output"
+            raise InteropError(problem, where=f"output {name!r}")
         if isinstance(value, Tensor):
             return value.model
         if isinstance(value, Asked):

@@ -10,7 +10,7 @@ from typing import Any
 
 from axon_nb.interop.build import At, Builder, Tensor
 from axon_nb.interop.optional import need
-from axon_nb.interop.read import array_of, in_order
+from axon_nb.interop.read import in_order
 from axon_nb.lazy import numpy as np
 
 MOST = 2000
@@ -23,7 +23,7 @@ def _placed(builder: Builder, graph: Any, given: Mapping[str, str]) -> list[Any]
     own = {one.name for one in (*graph.input, *graph.initializer)} | {n for node in graph.node for n in node.output}
     names = {name: f"{name}@{builder.inlined}" for name in own if name} | dict(given)
     for tensor in graph.initializer:
-        builder.values[names[tensor.name]] = array_of(tensor, builder.folder)
+        builder.hold(tensor, names[tensor.name])
     copy = type(graph)()
     copy.node.extend(graph.node)
     for node in copy.node:

@@ -13,8 +13,16 @@ from tinygrad import Tensor
 from tinygrad.nn import onnx as implementation
 
 from axon_nb.errors import OptionError, ShapeError, brief
-from axon_nb.interop import operators_image, operators_sequence, operators_signal, shape_code  # noqa: F401 - a table
-from axon_nb.interop.operators import BEFOREHAND, OWN
+from axon_nb.interop import (  # noqa: F401 - the modules fill the table
+    operators_image,
+    operators_quantised,
+    operators_resize,
+    operators_sequence,
+    operators_signal,
+    shape_code,
+)
+from axon_nb.interop.operators import BEFOREHAND, OLDER, OWN
+from axon_nb.interop.operators_learn import LEARN
 from axon_nb.interop.optional import InteropError
 from axon_nb.layer import layer
 from axon_nb.lazy import numpy as np
@@ -157,8 +165,13 @@ def find(op: str, domain: str, version: int) -> Any:
     Raises:
         InteropError: there is none.
     """
+    before, older = OLDER.get(op, (0, None))
+    if older is not None and version < before and domain in ("", "ai.onnx"):
+        return older
     if op in OWN and domain in ("", "ai.onnx"):
         return OWN[op]
+    if op in LEARN and domain == "ai.onnx.ml":
+        return LEARN[op]
     found = implementation.onnx_ops.get(op)
     if isinstance(found, dict):
         kind = {one.value: one for one in implementation.Domain}.get(domain or "ai.onnx")

@@ -17,6 +17,9 @@ OWN: dict[str, Callable[..., Any]] = {}
 """Functions by the operator's name; they take inputs by place and attributes by name."""
 
 
+OLDER: dict[str, tuple[int, Callable[..., Any]]] = {}
+"""What an operator was before a version."""
+
 BEFOREHAND: dict[str, tuple[int, ...]] = {
     **implementation.required_input_python_consts, "CumProd": (1,), "Col2Im": (1, 2), "DFT": (1, 2), "STFT": (1, 3),
 }  # fmt: skip
@@ -196,9 +199,21 @@ def Div(A, B):
 @own
 def Mod(A, B, fmod=0):
     if "int" not in dtype_name(A.dtype):
-        return implementation.onnx_ops["Mod"](A, B, fmod=fmod)
+        made = implementation.onnx_ops["Mod"](A, B, fmod=fmod)
+        endless = B.isinf() & ~A.isinf() & ~A.isnan()  # A is what is left, or, of another sign, as much as B
+        return endless.where(A if fmod else ((A < 0) & (B > 0) | (A > 0) & (B < 0)).where(B, A), made)
     safe, minus = _divisor(B)
     return minus.where(0, implementation.onnx_ops["Mod"](A, safe, fmod=fmod)).cast(A.dtype)
+
+
+@own
+def LessOrEqual(A, B):
+    return (A < B) | (A == B)  # tinygrad's <= is no >, which what is no number fulfils
+
+
+@own
+def GreaterOrEqual(A, B):
+    return (A > B) | (A == B)
 
 
 @own

@@ -26,17 +26,28 @@ _DTYPES = {
     11: "float64", 12: "uint32", 13: "uint64", 16: "bfloat16",
 }  # fmt: skip
 
+_NARROW = {
+    17: "float32", 18: "float32", 19: "float32", 20: "float32", 21: "uint8", 22: "int8", 23: "float32",
+    24: "float32", 25: "uint8", 26: "int8",
+}  # fmt: skip
+"""Kinds of 8 bits with a point, and of less than 8 bits, as what they come: each number is there in more bits."""
+
+
+def is_narrow(kind: int) -> bool:
+    """Whether numbers of a kind come in more bits, so that they are only read: nothing is rounded to that kind."""
+    return kind in _NARROW
+
 
 def dtype_of(kind: int, where: str) -> str:
-    """Name a kind of numbers.
+    """Name a kind of numbers, or that in which numbers of few bits come.
 
     Raises:
         InteropError: it is none that tinygrad has.
     """
-    if kind not in _DTYPES:
+    if kind not in _DTYPES and kind not in _NARROW:
         problem = "numbers of a kind that is not supported"
         raise InteropError(problem, where=where, got=f"ONNX data type {kind}")
-    return _DTYPES[kind]
+    return _DTYPES.get(kind) or _NARROW[kind]
 
 
 def read_model(source: Any) -> tuple[Any, Path | None]:
@@ -70,7 +81,29 @@ def read_model(source: Any) -> tuple[Any, Path | None]:
     if not proto.graph.node and not proto.graph.output:
         problem = "this is no ONNX file, or a damaged one: it has no graph"
         raise InteropError(problem)
+    _check_words(proto.graph)
     return proto, folder
+
+
+def _check_words(graph: Any) -> None:
+    """Check that names are text: protobuf gives those that are none as bytes.
+
+    Raises:
+        InteropError: one is none.
+    """
+    ends = (*graph.input, *graph.output)
+    words = [graph.name, *(one.name for one in (*ends, *graph.initializer))]
+    words += [dim.dim_param for one in ends for dim in one.type.tensor_type.shape.dim]
+    for node in graph.node:
+        words += [node.name, node.op_type, node.domain, *node.input, *node.output]
+        for one in node.attribute:
+            words.append(one.name)
+            for below in (one.g, *one.graphs):
+                _check_words(below)
+    damaged = next((word for word in words if not isinstance(word, str)), None)
+    if damaged is not None:
+        problem = "this is no ONNX file, or a damaged one: a name is no text"
+        raise InteropError(problem, got=brief(damaged))
 
 
 def version_of(proto: Any, domain: str = "") -> int:
@@ -81,7 +114,7 @@ def version_of(proto: Any, domain: str = "") -> int:
 
 
 def array_of(tensor: Any, folder: Path | None) -> Any:
-    """Read the numbers of a tensor; bfloat16 comes as float32.
+    """Read the numbers of a tensor; bfloat16 and numbers of few bits with a point come as float32.
 
     Raises:
         InteropError: they are not as many as its shape says, of an unknown kind, or in a file that may not be read.
@@ -93,6 +126,8 @@ def array_of(tensor: Any, folder: Path | None) -> Any:
     if any(n < 0 for n in shape) or math.prod(shape) * size > _MOST_BYTES:
         problem = "has an impossible shape"
         raise InteropError(problem, where=name, got=brief(shape))
+    if is_narrow(int(tensor.data_type)):
+        return _narrow(tensor, folder, name).astype(dtype).reshape(shape)
     if tensor.data_location == 1:
         data = _external(tensor, folder, name)
         return _from_bytes(data, dtype, shape, name)
@@ -105,6 +140,23 @@ def array_of(tensor: Any, folder: Path | None) -> Any:
     if dtype in ("float16", "bfloat16"):
         return _from_bytes(numbers.astype("uint16").tobytes(), dtype, shape, name)
     return numbers.astype(dtype).reshape(shape)
+
+
+def _narrow(tensor: Any, folder: Path | None, name: str) -> Any:
+    """Read numbers of few bits, of which there may be several in a byte."""
+    onnx = need("onnx", "import from ONNX")
+    copy = onnx.TensorProto(data_type=tensor.data_type, dims=tensor.dims)
+    if tensor.data_location == 1:
+        copy.raw_data = _external(tensor, folder, name)
+    elif tensor.HasField("raw_data"):
+        copy.raw_data = tensor.raw_data
+    else:
+        copy.int32_data.extend(tensor.int32_data)
+    try:
+        return onnx.numpy_helper.to_array(copy)
+    except Exception as error:
+        problem = f"its numbers are not those of the shape {tuple(tensor.dims)}"
+        raise InteropError(problem, where=name) from error
 
 
 def _from_bytes(data: bytes, dtype: str, shape: tuple[int, ...], name: str) -> Any:

@@ -160,6 +160,8 @@ def _resize(at: At) -> Any:
         method = "nearest"  # the same for whole factors
     if method == "bicubic" and (about.get("cubic_coeff_a", -0.75) != -0.5 or not about.get("exclude_outside")):
         return None
+    if about.get("antialias") and not about.get("exclude_outside"):  # cells outside count as those at the edge
+        return None
     if method is None or about.get("keep_aspect_ratio_policy", "stretch") != "stretch":
         return None
     if whole and tuple(scales[:2]) == (1, 1):

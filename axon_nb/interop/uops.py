@@ -16,6 +16,7 @@ from axon_nb.checks import dtype_name
 from axon_nb.errors import AxonError
 from axon_nb.functional.gradient import values_only
 from axon_nb.graph import Node
+from axon_nb.hooks import On, passed
 from axon_nb.interop.emit import At
 from axon_nb.interop.runs import Runs
 from axon_nb.interop.writer import Value
@@ -40,9 +41,8 @@ def trace_layer_body(at: At, node: Node, inputs: Sequence[Value | None], runs: R
     return _Walk(at, [x for x in inputs if x is not None], shapes, body, scopes).write()
 
 
-def trace_function(at: At, function: Callable[[Tensor], Tensor], x: str, runs: Runs) -> str:
+def trace_function(at: At, node: Node, function: Callable[[Tensor], Tensor], x: str, runs: Runs) -> str:
     """Write a function of one tensor, whose axes are those of the layer's result, by tracing it."""
-    node = next(one for one in runs.model.nodes if runs.model.names[one] == at.name)
     shape = at.shape
     outer = [known[node].shape for known in runs.traces]
     if outer and outer[0] and isinstance(outer[0][0], tuple):
@@ -52,6 +52,25 @@ def trace_function(at: At, function: Callable[[Tensor], Tensor], x: str, runs: R
         raise at.refuse(problem)
     shapes = [tuple(d if isinstance(d, int) else run[i] for i, d in enumerate(shape)) for run in outer]
     return str(_Walk(at, [Value.of(x, shape, at.dtype)], [shapes], lambda run, given: function(given[0]), []).write())
+
+
+def trace_hooks(at: At, node: Node, on: On, values: Sequence[Value], runs: Runs) -> list[str]:
+    """Write the hooks of a layer that are tensor operations, on what it takes or returns."""
+    nodes = node.parents if on == "pre_forward" else (node,)
+    shapes = [[shape for one in nodes for shape in _each(known[one].shape)] for known in runs.traces]
+
+    def body(run: int, given: list[Tensor]) -> Any:
+        value = node.placed(tuple(given)) if on == "pre_forward" else tuple(given)
+        several = len(value) > 1
+        made = passed(runs.model, node, on, value if several else value[0], training=False, compiled=True)
+        return [one for one in made if one is not None] if several else [made]
+
+    return list(_Walk(at, list(values), [list(one) for one in zip(*shapes, strict=True)], body, []).write())
+
+
+def _each(shape: Any) -> Any:
+    """List the shapes of a result, of which there may be several."""
+    return shape if shape and isinstance(shape[0], tuple) else (shape,)
 
 
 class _KeepingScope(TraceScope):
@@ -130,7 +149,7 @@ class _Walk:
                 problem = "its function does other things for other sizes of its input"
                 raise self.at.refuse(problem, "give input(...) its sizes")
             self.mates[mates[0]] = mates
-            stack += list(zip(*(one.src for one in mates), strict=True))
+            stack += list(zip(*map(_sources, mates), strict=True))
 
     def _order(self, root: UOp) -> list[UOp]:
         """List nodes, data before what is made of it; not what only says a shape."""
@@ -169,6 +188,9 @@ class _Walk:
             return self._number(uop, dtype)
         if uop.op in _THROUGH:
             return self.known[uop.src[0]]
+        filled = _filled(uop)
+        if filled is not None:
+            return self.operand(filled, dtype), dtype
         write = _WRITERS.get(uop.op)
         if write is None:
             problem = f"its function uses an operation that has no ONNX operator: {uop.op.name}"
@@ -284,11 +306,22 @@ _THROUGH = {Ops.CONTIGUOUS, Ops.DETACH, Ops.CONTIGUOUS_BACKWARD, Ops.NOOP}
 _MOVES = {Ops.RESHAPE, Ops.EXPAND, Ops.PERMUTE, Ops.PAD, Ops.SHRINK, Ops.FLIP}
 
 
+def _filled(uop: UOp) -> UOp | None:
+    """Return what a tensor was filled with where it was made: ``Tensor.zeros``."""
+    is_filled = uop.op is Ops.AFTER and len(uop.src) == 2 and uop.src[1].op is Ops.STORE
+    return uop.src[1].src[1] if is_filled and uop.src[0].base.op is Ops.BUFFER else None
+
+
+def _sources(uop: UOp) -> tuple[UOp, ...]:
+    filled = _filled(uop)
+    return tuple(uop.src) if filled is None else (filled,)
+
+
 def _data(uop: UOp) -> tuple[UOp, ...]:
     """List what a node is made of, without what only says a shape."""
     if uop.op in _MOVES or uop.op in (Ops.REDUCE, Ops.CAST) or uop.op in _THROUGH:
         return tuple(uop.src[:1])
-    return () if uop.op in (Ops.CONST, Ops.BUFFER, Ops.COPY) else tuple(uop.src)
+    return () if uop.op in (Ops.CONST, Ops.BUFFER, Ops.COPY) else _sources(uop)
 
 
 Writer = Callable[[_Walk, UOp], tuple[str, str]]

@@ -5,7 +5,7 @@ Knows nothing about layers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from axon_nb.interop.optional import InteropError, need
@@ -36,6 +36,26 @@ def kind_of(dtype: str) -> int:
     return int(getattr(onnx.TensorProto, _KINDS[dtype]))
 
 
+def rounded(array: Any, dtype: str) -> Any:
+    """Round an array to a kind of numbers; bfloat16, which NumPy has not, stays float32.
+
+    Example:
+        >>> rounded(np.float32([2049.0]), "float16").tolist(), rounded(np.float32([257.0]), "bfloat16").tolist()
+        ([2048.0], [256.0])
+    """
+    if dtype != "bfloat16":
+        return np.asarray(array).astype(dtype)
+    return (_upper_half(array).astype("uint32") << 16).view("float32")
+
+
+def _upper_half(array: Any) -> Any:
+    """Return the upper half of each float32, rounded to even."""
+    array = np.ascontiguousarray(array, "float32").reshape(np.shape(array))
+    words = array.view("uint32")
+    halves = ((words + 0x7FFF + ((words >> 16) & 1)) >> 16).astype("uint16")
+    return np.where(np.isnan(array), np.uint16(0x7FC0), halves)
+
+
 class Value(str):
     """The name of a tensor in the graph, with what is known of it."""
 
@@ -55,6 +75,15 @@ class Value(str):
     def rank(self) -> int:
         """Number of axes."""
         return len(self.shape)
+
+
+def _read(node: Any) -> Iterator[str]:
+    """List what a node reads, and the graphs within it."""
+    yield from node.input
+    for one in node.attribute:
+        for below in one.g.node:
+            yield from _read(below)
+        yield from (end.name for end in one.g.output)
 
 
 class Writer:
@@ -99,7 +128,7 @@ class Writer:
 
     def weight(self, path: str, tag: str, values: Any, dtype: str) -> str:
         """Return the name of a weight; each is written once for all its uses."""
-        key = ("weight", path, tag)
+        key = ("weight", path, tag, dtype)
         if key not in self._known:
             self._known[key] = self.name(path + (f".{tag}" if tag else ""))
             self.add(self._known[key], np.asarray(values), dtype)
@@ -108,9 +137,8 @@ class Writer:
     def add(self, name: str, array: Any, dtype: str) -> None:
         """Store the values of a constant."""
         array = np.ascontiguousarray(array).reshape(np.shape(array))
-        if dtype == "bfloat16":  # which NumPy has not: the upper half of a float32, rounded to even
-            words = array.astype("float32").view("uint32")
-            array = ((words + 0x7FFF + ((words >> 16) & 1)) >> 16).astype("uint16")
+        if dtype == "bfloat16":  # which NumPy has not
+            array = _upper_half(array)
             self.constants[name] = self.onnx.helper.make_tensor(
                 name, kind_of(dtype), array.shape, array.tobytes(), raw=True
             )
@@ -122,8 +150,17 @@ class Writer:
         return self.constant(values, "int64")
 
     def graph(self, name: str, inputs: Sequence[Any], outputs: Sequence[Any], *, own: bool = True) -> Any:
-        """Make the graph of what was written."""
-        constants = list(self.constants.values()) if own else []
+        """Make the graph of what was written; of a whole one, without what nothing reads."""
+        constants: list[Any] = []
+        if own:
+            read = {one.name for one in outputs}
+            kept = []
+            for node in reversed(self.nodes):  # written after what they read
+                if read.intersection(node.output):
+                    kept.append(node)
+                    read.update(_read(node))
+            self.nodes = kept[::-1]
+            constants = [one for name, one in self.constants.items() if name in read]
         return self.onnx.helper.make_graph(self.nodes, name, list(inputs), list(outputs), constants)
 
     def model(self, graph: Any, about: dict[str, str]) -> Any:

@@ -34,7 +34,8 @@ def code(model: Model, name: str | None = None, *, target: str = "axon", python:
     """Write the text that builds an equal model: as a ``%%axon`` cell, or in another language.
 
     Layers, hooks and functions of your own stand in it by name, and a comment on top says which; initializers with
-    options, and policies, are imported.
+    options, and policies, are imported. In another framework there are no hooks, and not all policies: what is left
+    out stands in a comment on top, and is warned of.
 
     Args:
         model: any model.

@@ -3,7 +3,8 @@
     python tests/interop/onnx_backend.py             # all, in pieces: half an hour on one core
     python tests/interop/onnx_backend.py --every 10  # each tenth
     python tests/interop/onnx_backend.py lstm gru    # those with a word in their name
-    python tests/interop/onnx_backend.py --real      # nine well-known networks with made up weights: minutes each
+    python tests/interop/onnx_backend.py --real      # nine well-known networks with made up weights: 10 to 60 s each
+    python tests/interop/onnx_backend.py --real --write  # the same, and their results beside this file
     python tests/interop/onnx_backend.py --tinygrad  # tinygrad's own OnnxRunner on the same tests, to compare
     python tests/interop/onnx_backend.py --write     # all, and the list of failures beside this file
     python tests/interop/onnx_backend.py --again     # those of the list, which is written anew
@@ -17,10 +18,12 @@ A piece is a process of its own, so that a test that ends it is a failure like o
 
 import argparse
 import collections
+import os
 import re
 import signal
 import subprocess
 import sys
+import time
 import warnings
 from importlib.metadata import version
 from pathlib import Path
@@ -30,6 +33,7 @@ import numpy as np
 warnings.simplefilter("ignore")
 SECONDS, REAL_SECONDS, PIECE = 60, 600, 100
 LIST = Path(__file__).parent / "onnx_failures.txt"
+REAL = Path(__file__).parent / "onnx_real.txt"
 VERSIONS = f"onnx {version('onnx')}, tinygrad {version('tinygrad')}"
 
 
@@ -123,11 +127,12 @@ def run_in_tinygrad(test):
 
 
 def run(test):
-    """Return nothing where all data sets give what they should; raises otherwise."""
+    """Return the largest error where all data sets give what they should; raises otherwise."""
     import axon_nb as ax
     from axon_nb.compiled import Values, forward
 
     proto, sets, source = loaded(test)
+    error = 0.0
     for given, wanted in sets:
         feeds = dict(zip([one.name for one in inputs_of(proto)], given, strict=False))
         fixed = {name: feeds[name] for name in constants(proto, feeds)}
@@ -135,8 +140,15 @@ def run(test):
         plain = {re.sub(r"[.#\s]+", "_", name): value for name, value in feeds.items()}
         inputs = {node: numbers(plain[model.names[node]]) for node in model.inputs}
         values = Values({path: leaf.tensor for path, leaf in params.leaves.items()}, device="CPU")
-        made = forward(model, values, inputs, training=False)
-        compare(list(made.values()) if isinstance(made, dict) else [made], wanted, test)
+        if test.kind == "real":  # as a user runs it, which compiles products fast; the others are not worth a program
+            made = model.predict(params, {model.names[node]: one for node, one in inputs.items()})
+        else:
+            made = forward(model, values, inputs, training=False)
+        found = list(made.values()) if isinstance(made, dict) else [made]
+        compare(found, wanted, test)
+        if test.kind == "real":
+            error = max(error, *(float(np.abs(a.numpy() - b).max()) for a, b in zip(found, wanted, strict=True)))
+    return error
 
 
 def compare(found, wanted, test):
@@ -166,6 +178,14 @@ def compare_one(one, other, test):
     np.testing.assert_allclose(array, other, rtol=exact, atol=test.atol)
 
 
+FEW_BITS = {
+    **dict.fromkeys(("int2", "int4"), "int8"), **dict.fromkeys(("uint2", "uint4"), "uint8"),
+    **dict.fromkeys(("float4_e2m1fn", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz",
+                     "float8_e8m0fnu"), "float32"),
+}  # fmt: skip
+"""As what numbers of few bits are given to a model. None makes them."""
+
+
 def numbers(value):
     """Hand over an array as a tensor."""
     from tinygrad import Tensor, dtypes
@@ -174,6 +194,8 @@ def numbers(value):
         return [numbers(one) for one in value] if isinstance(value, list) else value
     if value.dtype.name == "bfloat16":
         return Tensor(np.ascontiguousarray(value.astype("float32")), device="CPU").cast(dtypes.bfloat16)
+    if value.dtype.name in FEW_BITS:
+        value = value.astype(FEW_BITS[value.dtype.name])
     return Tensor(np.ascontiguousarray(value).reshape(value.shape), device="CPU")
 
 
@@ -238,7 +260,11 @@ def outcome(kind, test, function):
     signal.signal(signal.SIGALRM, stop)
     signal.alarm(REAL_SECONDS if kind == "real" else SECONDS)
     try:
-        quickly(kind, test, function)
+        start = time.process_time()
+        error = quickly(kind, test, function)
+        if kind == "real" and error is not None:
+            spent = time.process_time() - start
+            print(f"measured\tpassed, largest error {error:.1e}, {spent:.0f} s of processor time", flush=True)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
@@ -266,18 +292,20 @@ def stop(number, frame):
     raise TooSlow("took too long")
 
 
-def all_outcomes(count, chosen):
-    """Run tests in processes of their own; return why each fails, or nothing."""
+def all_outcomes(count, chosen, measured):
+    """Run tests in processes of their own; return why each fails, or nothing, and add what was measured."""
     found = []
     words = [*chosen.words, *(["--again"] if chosen.again else []), *(["--real"] if chosen.real else [])]
     while len(found) < count:
         end = min(len(found) + PIECE, count)
         command = [sys.executable, __file__, *words, "--every", str(chosen.every), "--piece", str(len(found)), str(end)]
         piece = subprocess.run(
-            [*command, *(["--tinygrad"] if chosen.tinygrad else [])], capture_output=True, text=True, check=False
-        )
+            [*command, *(["--tinygrad"] if chosen.tinygrad else [])], capture_output=True, text=True, check=False,
+            env={**os.environ, **({"AXON_NB_CACHE": "0"} if chosen.real else {})},  # so that compiling is measured
+        )  # fmt: skip
         lines = [line.partition("\t")[2] for line in piece.stdout.splitlines() if line.startswith("outcome\t")]
         found += [line or None for line in lines]
+        measured += [line.partition("\t")[2] for line in piece.stdout.splitlines() if line.startswith("measured\t")]
         if len(found) < end:
             found.append(f"the process ended with {piece.returncode}")
     return found
@@ -309,7 +337,15 @@ def main():
             why = outcome(kind, test, run_in_tinygrad if chosen.tinygrad else run)
             print(f"outcome\t{why or ''}", flush=True)
         return
-    outcomes = all_outcomes(len(tests), chosen)
+    measured = []
+    outcomes = all_outcomes(len(tests), chosen, measured)
+    if chosen.real:
+        told = iter(measured)
+        lines = [f"{test.name}: {why or next(told)}" for (_, test), why in zip(tests, outcomes, strict=True)]
+        print("\n".join(lines))
+        if chosen.write:
+            REAL.write_text("\n".join([f"# {VERSIONS}", *sorted(lines)]) + "\n", encoding="utf-8")
+        return
     if chosen.again:
         now = {test.name: why for (_, test), why in zip(tests, outcomes, strict=True)}
         tests = load_tests()

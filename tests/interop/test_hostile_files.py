@@ -197,6 +197,22 @@ def harmless(load, count, sources, seed):
     return outcomes
 
 
+def test_names_that_are_no_text():
+    model = ax.input((None, 4), name="x") | ax.dense(3, name="layer")
+    written = model.to_onnx(model.init())
+    with pytest.raises(ax.AxonError, match="a damaged one: a name is no text"):
+        ax.from_onnx(written.replace(b"layer/Gemm", b"layer/Gem\xff"))
+
+
+def test_attributes_of_another_kind():
+    helper = onnx.helper
+    node = helper.make_node("Softmax", ["x"], ["y"], axis="first")
+    ends = [helper.make_tensor_value_info(name, 1, (2, 3)) for name in "xy"]
+    written = helper.make_model(helper.make_graph([node], "g", ends[:1], ends[1:])).SerializeToString()
+    with pytest.raises(ax.AxonError, match="ONNX node Softmax: its attributes or inputs are not what ONNX says of it"):
+        ax.from_onnx(written)
+
+
 @pytest.mark.slow
 def test_300_damaged_onnx_files_are_read_or_refused():
     def load(data):

@@ -1,6 +1,7 @@
 """The list of ONNX backend tests that fail is true, and what is read in another way than node by node works."""
 
 import importlib
+import re
 import sys
 from pathlib import Path
 
@@ -36,6 +37,21 @@ def test_the_list_names_tests_that_are_there_and_the_rate():
     assert set(failures) <= {test.name for _, test in TESTS}
     head = backend.LIST.read_text(encoding="utf-8").partition("\n")[0]
     assert head == f"# {made_with}: {len(TESTS) - len(failures)} of {len(TESTS)} tests pass; these do not"
+
+
+def test_the_well_known_networks_all_pass():
+    head, *lines = backend.REAL.read_text(encoding="utf-8").splitlines()
+    if head != f"# {backend.VERSIONS}":
+        pytest.skip(f"the list was made with {head[2:]}: run onnx_backend.py --real --write")
+    told = dict(line.split(": ", 1) for line in lines)
+    assert set(told) == {test.name for _, test in backend.load_tests(real=True)}
+    assert all(re.match(r"passed, largest error \d\.\de[-+]\d\d, \d+ s", one) for one in told.values())
+
+
+@pytest.mark.slow
+def test_a_well_known_network_gives_its_results():
+    ((kind, test),) = backend.load_tests(["squeezenet"], real=True)
+    assert backend.outcome(kind, test, backend.run) is None
 
 
 def value(name, shape, kind=FLOAT):

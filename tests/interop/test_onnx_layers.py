@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent / "layers"))
 from ort import data_for, flat, run, shaken
 from test_contract import LAYERS, concrete, example_of
-from tinygrad import Context
+from tinygrad import Context, Tensor
 
 import axon_nb as ax
 
@@ -263,6 +263,9 @@ OWN = [
     lambda x: x.repeat(1, 2, 1),
     lambda x: (x < 0) & (x > -1),
     lambda x: x.sigmoid().pow(3),
+    lambda x: x + Tensor.ones(x.shape[1], 1),
+    lambda x: x.cat(Tensor.zeros(x.shape[0], 2, 6), dim=1),
+    lambda x: x * Tensor.arange(6),
     scaled(0.5),
     lambda scope, x: x + scope.param("w", (x.shape[-1],), "normal") * scope.param("v", (), 2.0),
 ]
