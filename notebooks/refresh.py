@@ -16,10 +16,15 @@ HERE = Path(__file__).parent
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
+def client(notebook: nbformat.NotebookNode, folder: Path) -> NotebookClient:
+    """Prepare to run a notebook in a folder, by a kernel of its own."""
+    return NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(folder)}})
+
+
 def refresh(path: Path) -> None:
     """Run one notebook in its folder and write it back, without what differs from run to run."""
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(HERE)}}).execute()
+    client(notebook, path.parent).execute()
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
