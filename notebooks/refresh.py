@@ -14,6 +14,8 @@ from nbclient import NotebookClient
 
 HERE = Path(__file__).parent
 _WIDGET = "application/vnd.jupyter.widget-view+json"
+_RESULT = "result"
+"""The tag of a cell whose figure stands at the top of its notebook, too."""
 
 
 def client(notebook: nbformat.NotebookNode, folder: Path) -> NotebookClient:
@@ -31,6 +33,7 @@ def refresh(path: Path) -> None:
             # A progress bar leaves an empty output where it was, a widget one that is of no use without its kernel.
             cell.outputs = [out for out in cell.outputs if not _is_gone(out)]
             _join_streams(cell)
+    _renew_result(notebook)
     notebook.metadata.pop("widgets", None)
     notebook.metadata["language_info"] = {"name": "python"}
     nbformat.write(notebook, path)
@@ -40,6 +43,14 @@ def _is_gone(out: nbformat.NotebookNode) -> bool:
     """Whether there is nothing left of an output for a reader without a kernel: its card stands beside a widget."""
     data = out.get("data")
     return data is not None and (data == {"text/plain": ""} or not set(data) - {_WIDGET})
+
+
+def _renew_result(notebook: nbformat.NotebookNode) -> None:
+    """Attach the figure that readers will have made at the end to the first cell, which shows it."""
+    for cell in notebook.cells:
+        if _RESULT in cell.metadata.get("tags", ()):
+            [picture] = [out.data["image/png"] for out in cell.outputs if "image/png" in out.get("data", {})]
+            notebook.cells[0].attachments = {"result.png": {"image/png": picture}}
 
 
 def _join_streams(cell: nbformat.NotebookNode) -> None:

@@ -70,3 +70,45 @@ def test_caches_are_empty_and_a_cell_that_fails_ends_it(tmp_path):
     assert done.returncode == 1
     assert "AssertionError: empty" in re.sub(r"\x1b\[[\d;]*m", "", done.stderr)
     assert done.stdout == ""
+
+
+def cells_of(name):
+    return nbformat.read(ROOT / "notebooks" / name, as_version=4).cells
+
+
+def figures(cell):
+    return [out.data["image/png"] for out in cell.get("outputs", ()) if "image/png" in out.get("data", {})]
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_a_picture_of_the_result_stands_at_the_top(name):
+    first, *rest = cells_of(name)
+    tagged = [cell for cell in rest if "result" in cell.metadata.get("tags", ())]
+    for cell in tagged:  # refresh.py attaches what they show
+        assert figures(cell) == [first.attachments["result.png"]["image/png"]]
+    if "attachments" in first:
+        assert re.search(r"!\[.{20,}\]\(attachment:result\.png\)", first.source), (
+            "a picture, with what it shows in words"
+        )
+    else:
+        shown = [out.data for cell in rest[:3] for out in cell.get("outputs", ()) if "data" in out]
+        assert any("image/svg+xml" in data.get("text/html", "") or "<details" in data["text/html"] for data in shown)
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_a_cell_shows_no_objects_by_accident(name):
+    """A call that draws should not be the last line of a cell, which is shown."""
+    for cell in cells_of(name):
+        for out in cell.get("outputs", ()):
+            assert not re.match(
+                r"(Text\(|\[<matplotlib|<matplotlib|\[Text\(|<Axes)", out.get("data", {}).get("text/plain", "")
+            )
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_questions_come_before_answers_and_an_exercise_ends_it(name):
+    sources = [cell.source for cell in cells_of(name) if cell.cell_type == "markdown"]
+    text = "\n\n".join(sources)
+    assert len(re.findall(r"^> \*\*(?:Guess|Look) first:\*\*", text, re.MULTILINE)) >= 2
+    assert "<details><summary>" in text
+    assert sources[-1].find("## What you have seen") >= 0
