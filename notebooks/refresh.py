@@ -14,18 +14,26 @@ from nbclient import NotebookClient
 
 HERE = Path(__file__).parent
 _WIDGET = "application/vnd.jupyter.widget-view+json"
+_RESULT = "result"
+"""The tag of a cell whose figure stands at the top of its notebook, too."""
+
+
+def client(notebook: nbformat.NotebookNode, folder: Path) -> NotebookClient:
+    """Prepare to run a notebook in a folder, by a kernel of its own."""
+    return NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(folder)}})
 
 
 def refresh(path: Path) -> None:
     """Run one notebook in its folder and write it back, without what differs from run to run."""
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(HERE)}}).execute()
+    client(notebook, path.parent).execute()
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
             # A progress bar leaves an empty output where it was, a widget one that is of no use without its kernel.
             cell.outputs = [out for out in cell.outputs if not _is_gone(out)]
             _join_streams(cell)
+    _renew_result(notebook)
     notebook.metadata.pop("widgets", None)
     notebook.metadata["language_info"] = {"name": "python"}
     nbformat.write(notebook, path)
@@ -35,6 +43,14 @@ def _is_gone(out: nbformat.NotebookNode) -> bool:
     """Whether there is nothing left of an output for a reader without a kernel: its card stands beside a widget."""
     data = out.get("data")
     return data is not None and (data == {"text/plain": ""} or not set(data) - {_WIDGET})
+
+
+def _renew_result(notebook: nbformat.NotebookNode) -> None:
+    """Attach the figure that readers will have made at the end to the first cell, which shows it."""
+    for cell in notebook.cells:
+        if _RESULT in cell.metadata.get("tags", ()):
+            [picture] = [out.data["image/png"] for out in cell.outputs if "image/png" in out.get("data", {})]
+            notebook.cells[0].attachments = {"result.png": {"image/png": picture}}
 
 
 def _join_streams(cell: nbformat.NotebookNode) -> None:

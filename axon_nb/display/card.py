@@ -142,7 +142,7 @@ def _error_html(page: _Page) -> str:
         return _html(page, "")
     message = (
         f'<pre style="margin:6px 0 10px;padding:8px 12px;border:none;border-left:3px solid {style.WRONG};'
-        f'background:{style.BAND};color:inherit;white-space:pre-wrap">{escape_lines(_said(page.report.error))}</pre>\n'
+        f'background:{style.BAND};color:inherit;font-family:monospace;font-size:13px;white-space:pre-wrap">{escape_lines(_said(page.report.error))}</pre>\n'
     )
     return _html(page, message)
 

@@ -16,12 +16,13 @@ from typing import Literal, get_args
 
 from axon_nb.display import dot, style
 from axon_nb.display.boxes import Box, boxes, main_line
+from axon_nb.display.columns import TALLEST, in_columns
 from axon_nb.display.describe import describe
 from axon_nb.display.fold import Entry, Group, Outline, outline
 from axon_nb.display.html import clean, elide, escape, text_width
 from axon_nb.display.layout import Engine, Layout, lay_out, stack
 from axon_nb.display.lines import group_name, group_note
-from axon_nb.display.svg import GREY, INK, Frame, Look, arrow_piece, draw, node_piece
+from axon_nb.display.svg import BOLD, GREY, INK, Frame, Look, arrow_piece, draw, node_piece
 from axon_nb.display.words import count, duration, listed, local_name, says_op, shape_words
 from axon_nb.rows import Report, Row
 
@@ -31,9 +32,10 @@ MOST_EDGES = 1000
 """A drawing with more arrows can't be read, and takes long to lay out: it becomes a plain list of boxes."""
 
 _NAME_WIDTH, _SHAPE_WIDTH = 28, 32
-_WIDTH = re.compile(r'width="(\d+)"')
-_USUAL_WIDTH, _SMALLEST = 720, 0.6
-_BOLD = 7.8  # points a character, in a font that is wider than Arial
+_SIZE = re.compile(r'width="(\d+)" height="(\d+)"')
+_USUAL_SIZE = 720, 480
+_SMALLEST = 0.75
+"""How far a drawing shrinks to fit, at most: its letters are then 8 or 9 pixels high."""
 _LEFT_OUT = "left_out"
 _log = logging.getLogger(__name__)
 
@@ -56,14 +58,15 @@ def dot_source(report: Report, *, unfold: bool = False, direction: Direction = "
 
 
 def diagram_svg(
-    report: Report, *, unfold: bool = False, direction: Direction = "TB", engine: Engine = "graphviz-pure"
+    report: Report, *, unfold: bool = False, direction: Direction | None = None, engine: Engine = "graphviz-pure"
 ) -> str:
     """Draw a model's diagram; whatever happens to the layout, there is a drawing.
 
     Args:
         report: the model's rows.
         unfold: show every layer of repeated blocks.
-        direction: ``TB`` from top to bottom, ``LR`` from left to right.
+        direction: ``TB`` from top to bottom, ``LR`` from left to right; by default from top to bottom, and in columns
+            where that would be taller than a page.
         engine: ``graphviz-pure`` draws the same bytes on every machine; ``dot`` is the installed Graphviz.
 
     Example:
@@ -83,25 +86,40 @@ def outlined_svg(report: Report, outlined: Outline, *, merge: bool = True) -> st
         >>> outlined_svg(Report("m", ()), outline(Report("m", ()))).count("<rect")
         0
     """
-    return _Diagram(report, outlined, "TB", merge=merge).svg("graphviz-pure")
+    return _Diagram(report, outlined, None, merge=merge).svg("graphviz-pure")
 
 
-def image_html(svg: str, report: Report, outlined: Outline | None = None) -> str:
+def image_html(svg: str, report: Report, outlined: Outline | None = None, *, whole: bool = False) -> str:
     """Put a drawing into an ``<img>`` that needs no other file, with what it shows in words.
+
+    A page that is printed shows no more of a box that scrolls than what is in view: so a drawing shrinks first, for as
+    long as it can be read. Only one that is very tall scrolls, and then a line below it says so.
+
+    Args:
+        svg: the drawing.
+        report: the model's rows.
+        outlined: its outline, where that is known.
+        whole: whether all of it is to be in view, however tall it is.
 
     Example:
         >>> image_html("<svg/>", Report("m", ()))[-47:]
         'src="data:image/svg+xml;base64,PHN2Zy8+"></div>'
     """
-    found = _WIDTH.search(svg)
-    width = int(found[1]) if found else _USUAL_WIDTH
+    found = _SIZE.search(svg)
+    width, height = (int(found[1]), int(found[2])) if found else _USUAL_SIZE
+    scrolls = not whole and height > TALLEST / _SMALLEST
+    if not whole and not scrolls:
+        width = round(width * min(1.0, TALLEST / height))
+    narrowest = int(width * _SMALLEST)
     data = base64.b64encode(svg.encode()).decode("ascii")
     alt = escape(describe(report, outlined or outline(report)))
-    # A drawing that doesn't fit shrinks, but only as long as it can be read: then it scrolls.
-    look = f"max-width:100%;min-width:{int(width * _SMALLEST)}px;height:auto;margin:0;background:transparent"
+    look = f"max-width:100%;min-width:{narrowest}px;height:auto;margin:0;background:transparent"
     image = f'<img alt="{alt}" width="{width}" style="{look}" src="data:image/svg+xml;base64,{data}">'
-    box = f"flex:1 1 {int(width * _SMALLEST)}px;max-width:{width}px;max-height:{style.TALLEST_PX}px;overflow:auto"
-    return f'<div style="{box}">{image}</div>'
+    box = f"flex:1 1 {narrowest}px;max-width:{width}px;overflow:auto"
+    if not scrolls:
+        return f'<div style="{box}">{image}</div>'
+    more = f'<div style="margin-top:4px;font-size:12px;{style.FAINT}">scrolls: diagram() shows all of it</div>'
+    return f'<div style="{box}"><div style="max-height:{style.TALLEST_PX}px;overflow:auto">{image}</div>{more}</div>'
 
 
 Place = Callable[[Mapping[str, tuple[float, float]], Sequence[tuple[str, str]]], Layout]
@@ -169,7 +187,7 @@ def _own_look(row: Row) -> Look:
 
 
 def _size(look: Look) -> tuple[float, float]:
-    wide = max(6.8 * max(map(text_width, look.lines)), _BOLD * text_width(look.lines[0]))
+    wide = max(6.8 * max(map(text_width, look.lines)), BOLD * text_width(look.lines[0]))
     return round(24 + wide, 1), 12 + 14 * len(look.lines) + 8 * look.ring
 
 
@@ -186,7 +204,7 @@ class _Cluster:
 class _Diagram:
     """Everything there is to draw: ``looks`` by node id, ``frames`` by cluster id, ``edges`` between node ids."""
 
-    def __init__(self, report: Report, outlined: Outline, direction: Direction, *, merge: bool) -> None:
+    def __init__(self, report: Report, outlined: Outline, direction: Direction | None, *, merge: bool) -> None:
         self.direction = direction
         self.description = describe(report, outlined)
         self.boxes = boxes(outlined, report.rows, merge=merge)
@@ -225,11 +243,13 @@ class _Diagram:
 
     def source(self) -> str:
         """Write the DOT source."""
-        return dot.document(self.direction, self.body, self.edges, main_line(self.edges))
+        return dot.document(self.direction or "TB", self.body, self.edges, main_line(self.edges))
 
     def svg(self, engine: Engine) -> str:
         """Lay it out and draw it."""
         placed = self.layout(engine)
+        if self.direction is None:
+            placed = in_columns(placed)
         return draw(placed, self.looks, self.frames, self.description)
 
     def layout(self, engine: Engine) -> Layout:

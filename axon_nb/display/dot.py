@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from axon_nb.display.html import escape_dot
-from axon_nb.display.svg import GREY, INK, Frame, Look
+from axon_nb.display.html import escape_dot, text_width
+from axon_nb.display.svg import BOLD, GREY, INK, Frame, Look
 
 Edge = tuple[str, str]
+
+_WIDTH, _BESIDE = 0.9, 8
 
 
 def node(name: str, look: Look) -> str:
@@ -23,6 +25,9 @@ def node(name: str, look: Look) -> str:
     label = "\\n".join(escape_dot(line) for line in look.lines)
     fill = "transparent" if look.fill == "none" else look.fill
     marks = [f'label="{label}"', f'fillcolor="{fill}"']
+    wide = (BOLD * text_width(look.lines[0]) + _BESIDE) / 72  # Graphviz measures plain text, and the name is bold
+    if wide > _WIDTH:
+        marks.append(f"width={wide:.2f}")
     if look.edge != GREY:
         marks.append(f'color="{look.edge}"')
     if look.ink != INK:
@@ -62,7 +67,7 @@ def document(direction: str, content: Iterable[str], edges: Iterable[Edge], stra
     lines = [
         f'rankdir={direction}; bgcolor="transparent"; nodesep=0.25; ranksep=0.28; pad=0;',
         f'fontname="Helvetica"; fontsize=11; fontcolor="{GREY}"; color="{GREY}"; labeljust=l; style=rounded;',
-        'node [shape=box style=filled fontname="Helvetica" fontsize=12 height=0.3 width=0.9 margin="0.14,0.05"',
+        f'node [shape=box style=filled fontname="Helvetica" fontsize=12 height=0.3 width={_WIDTH} margin="0.14,0.05"',
         f'  color="{GREY}" fontcolor="{INK}"];',
         f'edge [color="{GREY}" arrowsize=0.7];',
         *"\n".join(content).split("\n"),

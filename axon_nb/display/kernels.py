@@ -89,7 +89,7 @@ def _row(row: KernelRow, *, with_source: bool) -> str:
     return (
         f'<details style="{line}"><summary style="cursor:pointer">{summary}</summary>\n'
         f'<pre style="margin:6px 0 10px;padding:8px 12px;border:none;border-left:3px solid {style.LINE};'
-        f'background:{style.BAND};color:inherit;overflow:auto;max-height:460px;font-size:12px;line-height:1.4">'
+        f'background:{style.BAND};color:inherit;overflow:auto;max-height:460px;font-family:monospace;font-size:12px;line-height:1.4">'
         f"{highlighted(row.source, row.lexer)}</pre></details>"
     )
 

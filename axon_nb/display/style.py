@@ -45,7 +45,7 @@ TABLE = (
     "color:inherit;background:transparent;font-variant:tabular-nums"
 )
 TALLEST_PX = 560
-"""Taller tables and drawings scroll."""
+"""Taller tables scroll, and so do drawings that cannot be shrunk to fit a page."""
 
 SIDES = "display:flex;flex-wrap:wrap;gap:12px 32px;align-items:flex-start"
 FAINT = "opacity:.65;font-weight:normal"

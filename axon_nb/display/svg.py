@@ -14,6 +14,9 @@ from axon_nb.display.html import escape, text_width
 from axon_nb.display.layout import Arrow, Box, Layout, Point
 
 FONT = "Arial,Helvetica,'Liberation Sans',sans-serif"
+BOLD = 7.8
+"""Points that a character of a box's first line takes, in a font that is wider than Arial."""
+
 INK = "#1c1c1c"
 GREY = "#888888"
 TAG = "#6b6b6b"

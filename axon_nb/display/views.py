@@ -94,14 +94,15 @@ def diagram(
 
     Args:
         model: the model.
-        direction: ``"TB"`` from top to bottom, ``"LR"`` from left to right; what fits better by default.
+        direction: ``"TB"`` from top to bottom, ``"LR"`` from left to right; by default from top to bottom, and in
+            columns where that would be taller than a page.
         unfold: draw every layer of repeated blocks.
         **shapes: shapes of inputs by name, for concrete sizes.
     """
     shown = report(model, shapes)
     options: dict[str, Any] = {"unfold": unfold} | ({"direction": direction} if direction else {})
     svg = diagram_svg(shown, **options)
-    return Diagram(svg, dot_source(shown, **options), image_html(svg, shown))
+    return Diagram(svg, dot_source(shown, **options), image_html(svg, shown, whole=True))
 
 
 @verb

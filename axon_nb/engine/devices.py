@@ -88,8 +88,9 @@ class DeviceList(tuple[DeviceInfo, ...]):
 
     def _repr_html_(self) -> str:
         head, *body = (tuple(map(html.escape, row)) for row in _rows(self))
-        lines = ["<tr>" + "".join(f"<th>{cell}</th>" for cell in head) + "</tr>"]
-        lines += ["<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in body]
+        look = ' style="text-align:left"'  # pages of notebooks set tables to the right
+        lines = ["<tr>" + "".join(f"<th{look}>{cell}</th>" for cell in head) + "</tr>"]
+        lines += ["<tr>" + "".join(f"<td{look}>{cell}</td>" for cell in row) + "</tr>" for row in body]
         return "<table>" + "".join(lines) + "</table>"
 
 

@@ -41,7 +41,12 @@ def test_python_is_one_that_the_package_supports(dockerfile):
 
 def test_packages_come_before_the_repository_and_postbuild_after(dockerfile):
     """So a change of the package leaves the layer with its requirements in the cache."""
-    steps = ["requirements.txt ${REPO_DIR}", "pip install --no-cache-dir -r", "COPY --chown", "RUN ./binder/postBuild"]
+    steps = [
+        "requirements.txt ${REPO_DIR}/binder/requirements.txt",
+        'pip install --no-cache-dir -r "binder/requirements.txt"',
+        "COPY --chown",
+        "RUN ./binder/postBuild",
+    ]
     places = [dockerfile.index(steps[0]), dockerfile.index(steps[1])]
     places.append(dockerfile.index(steps[2], places[-1]))
     places.append(dockerfile.index(steps[3]))

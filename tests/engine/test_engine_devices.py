@@ -159,7 +159,7 @@ def test_the_list_prints_as_a_table():
 
 def test_the_list_in_a_notebook_is_escaped():
     text = LIST._repr_html_()
-    assert "<td>&lt;b&gt;no&lt;/b&gt; driver; install one</td>" in text
+    assert '"text-align:left">&lt;b&gt;no&lt;/b&gt; driver; install one</td>' in text
     assert text.count("<tr>") == 3
 
 
