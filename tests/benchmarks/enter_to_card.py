@@ -220,19 +220,29 @@ def measured(peer, name, rounds):
     return first, statistics.median(others)
 
 
-def main(rounds):
-    print(f"{'processor ms, first':>20} {'after an edit':>14}")
-    medians = {}
+COLUMNS = ("cell", "axon_nb first", "after an edit", *(f"{name}, after an edit" for name in NAMES.values()))
+
+
+def rows(rounds=9):
+    """Give a line for each cell; in brackets ours as a share of theirs."""
     for name in CELLS:
-        for peer in PEERS if name in COMPARED else ("axon_nb",):
-            found = measured(peer, name, rounds)
-            told = f"{name}: {NAMES[peer]}" if peer in NAMES else name
+        first, ours = measured("axon_nb", name, rounds)
+        told = []
+        for peer, title in NAMES.items():
+            found = measured(peer, name, rounds) if name in COMPARED else ""
             if isinstance(found, str):
-                print(f"{'left out':>20} {'':>14} {told} ({found})")
-                continue
-            medians[peer, name] = found[1]
-            ratio = f", ours is {medians['axon_nb', name] / found[1]:.2f} of it" if peer in NAMES else ""
-            print(f"{found[0]:20.1f} {found[1]:14.1f} {told}{ratio}", flush=True)
+                told.append("")
+                if found:
+                    print(f"{name}: {title} is left out: {found}", file=sys.stderr)
+            else:
+                told.append(f"{found[1]:.1f} ({ours / found[1]:.2f})")
+        yield name, f"{first:.1f}", f"{ours:.1f}", *told
+
+
+def main(rounds):
+    print(("{:>38}" + "{:>16}" * 2 + "{:>38}" * 2).format(*COLUMNS))
+    for row in rows(rounds):
+        print(("{:>38}" + "{:>16}" * 2 + "{:>38}" * 2).format(*row), flush=True)
 
 
 if __name__ == "__main__":

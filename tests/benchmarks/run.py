@@ -1,6 +1,6 @@
 """Runs the benchmarks and writes their tables into BENCHMARKS.md, with the machine and the date.
 
-    python tests/benchmarks/run.py [first_step] [step]
+    python tests/benchmarks/run.py [enter_to_card] [first_step] [step] [footprint] [growth]
 
 Only what stands between a table's two marks is replaced: the words around it stay.
 """
@@ -12,23 +12,38 @@ import os
 import platform
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
+import enter_to_card
 import first_step
+import footprint
+import growth
 import step
 
 FILE = Path(__file__).parents[2] / "BENCHMARKS.md"
+TABLES = {
+    "enter_to_card": lambda: table(enter_to_card.COLUMNS, enter_to_card.rows()),
+    "first_step": lambda: table(first_step.COLUMNS, first_step.rows()),
+    "step": lambda: table(step.COLUMNS, step.rows(list(step.BATCHES))),
+    "footprint": lambda: table(footprint.COLUMNS, footprint.rows()),
+    "growth": lambda: picture(),
+}
 
 
-def table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     lines = [columns, ("---",) * len(columns), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def picture() -> str:
+    growth.main(growth.FILE)
+    return f"![how times grow with layers, batch and length](docs/{growth.FILE.name})"
+
+
 def machine() -> str:
-    names = (
-        re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text()) if Path("/proc/cpuinfo").exists() else []
-    )
+    known = Path("/proc/cpuinfo")
+    names = re.findall(r"model name\s*: (.*)", known.read_text()) if known.exists() else []
     name = names[0] if names else platform.processor() or platform.machine()
     return f"{name}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
 
@@ -45,11 +60,8 @@ def write(name: str, text: str) -> None:
 
 
 def main() -> None:
-    wanted = sys.argv[1:] or ["first_step", "step"]
-    if "first_step" in wanted:
-        write("first_step", table(first_step.COLUMNS, list(first_step.rows())))
-    if "step" in wanted:
-        write("step", table(step.COLUMNS, list(step.rows(list(step.BATCHES)))))
+    for name in sys.argv[1:] or TABLES:
+        write(name, TABLES[name]())
 
 
 if __name__ == "__main__":
