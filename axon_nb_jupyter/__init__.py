@@ -3,8 +3,9 @@
 Knows nothing about axon_nb, so that the server need not import it.
 
 A kernel answers with several small messages: busy, the answer, idle. The server's sockets hold the second back until
-the page has acknowledged the first (Nagle's algorithm), which it does 40 ms later or with what it sends by then. Without
-that a click in a widget is redrawn 40 ms sooner. ``jupyter server extension disable axon_nb_jupyter`` turns it off.
+the page has acknowledged the first (Nagle's algorithm), which it does 40 ms later or with what it sends by then.
+Without that a click in a widget is redrawn 40 ms sooner. ``jupyter server extension disable axon_nb_jupyter`` turns it
+off.
 """
 
 from __future__ import annotations
