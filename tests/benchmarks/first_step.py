@@ -23,7 +23,7 @@ COLUMNS = (
     "model",
     *(f"{name} {how}" for key, name in PEERS.items() for how in ("cold", "warm")[: 1 + (key in CACHED)]),
 )
-TIMES = 5
+TIMES = 3
 BATCH = 64
 
 

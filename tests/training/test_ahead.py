@@ -15,6 +15,7 @@ from axon_nb.training import ahead
 X = np.zeros((80, 6), "float32")
 Y = np.arange(80) % 3
 UNITS = iter(range(11, 100))
+START = engine.ahead._START
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +23,7 @@ def on(monkeypatch, tmp_path):
     monkeypatch.setenv("AXON_NB_CACHE_DIR", str(tmp_path / "steps"))
     monkeypatch.setattr(SETTINGS, "ahead", True)
     monkeypatch.setattr(ahead, "_last", [])
-    hurried = engine.ahead._START.replace("serve()", "serve(politely=False)")  # other tests leave no time over
+    hurried = START.replace("serve()", "serve(politely=False)")  # other tests leave no time over
     monkeypatch.setattr(engine.ahead, "_START", hurried)
     yield
     AHEAD.cancel()
@@ -165,8 +166,7 @@ def test_a_process_that_dies_costs_nothing():
 
 @pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="no such priority there")
 def test_it_takes_only_time_that_nobody_else_wants(monkeypatch):
-    monkeypatch.undo()
-    monkeypatch.setattr(SETTINGS, "ahead", True)
+    monkeypatch.setattr(engine.ahead, "_START", START)
     assert ahead.begin(classifier())
     deadline = time.monotonic() + 120
     while AHEAD.busy and os.sched_getscheduler(AHEAD._process.pid) != os.SCHED_IDLE:
