@@ -31,8 +31,8 @@ def max_pool(
     x, size, steps, apart, cells = _window(x, kernel_size, strides, padding, dilation, channels)
     x = window.apart(x).pad((None, None, *cells), value=x.dtype.min)
     for axis in reversed(range(len(size))):  # rows of the window last, so that "first" is in reading order
-        x = reduction.largest(x, axis + 2, size[axis], steps[axis], apart[axis])
-    return window.from_first(window.apart(x), channels)
+        x = window.apart(reduction.largest(x, axis + 2, size[axis], steps[axis], apart[axis]))
+    return window.from_first(x, channels)
 
 
 def avg_pool(
