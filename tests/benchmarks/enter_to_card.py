@@ -12,6 +12,7 @@ A peer that is not installed is left out, and said so: ``pip install torch torch
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib.util
 import io
@@ -22,6 +23,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 SMALL = """%%axon small
@@ -165,6 +167,11 @@ def of_keras(name):
     os.environ.setdefault("KERAS_BACKEND", "torch")
     import keras
 
+    sys.setrecursionlimit(100_000)  # for 1,000 layers
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder)
+    picture = f"{folder}/model.png"
+
     def chain(number):
         x = y = keras.Input((64,))
         for _ in range(1000):
@@ -186,7 +193,7 @@ def of_keras(name):
         model = makers[name](number)
         with contextlib.redirect_stdout(io.StringIO()):
             model.summary()
-        keras.utils.plot_model(model, "/dev/null", show_shapes=True)
+        keras.utils.plot_model(model, picture, show_shapes=True)
 
     return card
 

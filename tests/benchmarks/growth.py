@@ -83,7 +83,9 @@ def main(file: Path) -> None:
     line(wait, DEPTHS, [w[1] for w in waits], "compiled before", "ours")
     wait.set(title="wait to the first trained step", xlabel="dense layers", ylabel="s", ylim=(0, None))
 
-    for axes in (card, batch, length, wait):
+    for axes, values in ((card, LAYERS), (batch, BATCHES), (length, LENGTHS), (wait, DEPTHS)):
+        axes.set_xticks(values, [f"{value:,}" for value in values])
+        axes.set_xticks([], minor=True)
         axes.legend(frameon=False, fontsize=8)
         axes.grid(visible=True, alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
