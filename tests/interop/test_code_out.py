@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from frameworks import keras_on_torch
 from networks import NETWORKS
 from ort import data_for, shaken
-from tinygrad import Context, Tensor
+from tinygrad import Tensor
 from tinygrad import nn as tiny
 
 import axon_nb as ax
@@ -28,11 +28,7 @@ MODELS["shared"] = ((_a | _shared | ax.linear() | ax.residual(ax.dense(4, "relu"
 _two = (ax.input((None, "time", 4), name="x") | ax.dense(8)) | ax.split((3, 5))
 MODELS["parts"] = ((_two[0] | ax.dense(2, "relu") | ax.dense(2)) + (_two[1] | ax.dense(2)), 4)
 
-
-@pytest.fixture(autouse=True)
-def _plain_kernels():
-    with Context(NOOPT=1):
-        yield
+pytestmark = pytest.mark.usefixtures("plain_kernels")
 
 
 def ours(model, params, data):

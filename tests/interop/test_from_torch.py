@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from tinygrad import Context
 
 import axon_nb as ax
 
@@ -11,11 +10,7 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
 nn = torch.nn
 
-
-@pytest.fixture(autouse=True)
-def _plain_kernels():
-    with Context(NOOPT=1):
-        yield
+pytestmark = pytest.mark.usefixtures("plain_kernels")
 
 
 class TwoInputs(nn.Module):

@@ -10,19 +10,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent / "layers"))
 from ort import data_for, flat, run, shaken
 from test_contract import LAYERS, concrete, example_of
-from tinygrad import Context, Tensor
+from tinygrad import Tensor
 
 import axon_nb as ax
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-
-@pytest.fixture(autouse=True)
-def _plain_kernels():
-    with Context(NOOPT=1):
-        yield
-
+pytestmark = pytest.mark.usefixtures("plain_kernels")
 
 NEEDS_SIZES = {"adaptive_avg_pool", "adaptive_max_pool", "adaptive_lp_pool"}
 """Layers that ONNX has no operator for where the size of the map is open: exported with the sizes given."""

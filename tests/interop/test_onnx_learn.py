@@ -8,7 +8,6 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from ort import run
-from tinygrad import Context
 
 import axon_nb as ax
 
@@ -18,11 +17,7 @@ helper, FLOAT, INT64 = onnx.helper, onnx.TensorProto.FLOAT, onnx.TensorProto.INT
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(20, 4)).astype("float32")
 
-
-@pytest.fixture(autouse=True)
-def _plain_kernels():
-    with Context(NOOPT=1):
-        yield
+pytestmark = pytest.mark.usefixtures("plain_kernels")
 
 
 def written(op, outputs, about):

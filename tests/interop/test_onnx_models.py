@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from networks import NETWORKS
 from ort import data_for, flat, run, shaken
 from test_random_graphs import examples, models
-from tinygrad import Context
 
 import axon_nb as ax
 from axon_nb.errors import ParamsError
@@ -21,11 +20,7 @@ from axon_nb.errors import ParamsError
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-
-@pytest.fixture(autouse=True)
-def _plain_kernels():
-    with Context(NOOPT=1):
-        yield
+pytestmark = pytest.mark.usefixtures("plain_kernels")
 
 
 def ours(model, params, data):

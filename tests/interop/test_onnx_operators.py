@@ -9,7 +9,6 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from ort import run
-from tinygrad import Context
 
 import axon_nb as ax
 
@@ -18,11 +17,7 @@ pytest.importorskip("onnxruntime")
 helper, kinds = onnx.helper, onnx.TensorProto
 RNG = np.random.default_rng(0)
 
-
-@pytest.fixture(autouse=True)
-def _plain_kernels():
-    with Context(NOOPT=1):
-        yield
+pytestmark = pytest.mark.usefixtures("plain_kernels")
 
 
 def constant(name, numbers, kind="float32"):

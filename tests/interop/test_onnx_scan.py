@@ -8,7 +8,6 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from ort import run, shaken
-from tinygrad import Context
 
 import axon_nb as ax
 from axon_nb import policies
@@ -16,12 +15,7 @@ from axon_nb import policies
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-
-@pytest.fixture(autouse=True)
-def _plain_kernels():
-    with Context(NOOPT=1):
-        yield
-
+pytestmark = pytest.mark.usefixtures("plain_kernels")
 
 X = ax.input((None, "time", 6), name="x")
 CELL = ax.concatenate() | ax.dense(4, "tanh", name="cell")

@@ -9,16 +9,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from frameworks import keras_on_torch
-from tinygrad import Context
 
 import axon_nb as ax
 from axon_nb.errors import UnknownNameError
 
-
-@pytest.fixture(autouse=True)
-def _plain_kernels():
-    with Context(NOOPT=1):
-        yield
+pytestmark = pytest.mark.usefixtures("plain_kernels")
 
 
 def network():
