@@ -11,10 +11,8 @@ import atexit
 import contextlib
 import importlib
 import io
-import json
 import os
 import pickle
-import subprocess
 import sys
 import threading
 import time
@@ -23,7 +21,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-_START = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from axon_nb.engine.ahead import serve; serve()"
+from axon_nb.engine.child import Channel, Child, parent
+from axon_nb.engine.workers import WORKERS
+
 _MAKING, _MADE = "making ", "made "
 _SAY_S = 0.2
 """How often who waits for the other process looks whether it still is there."""
@@ -37,15 +37,15 @@ class Ahead:
     """The process that compiles ahead, if there is one."""
 
     def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
         self._news = threading.Condition()
         self._making: set[str] = set()
-        self._says: Any = None  # in the other process: where it says what it makes
+        self._parent: Channel | None = None  # in the other process: whom it tells what it makes
 
     @property
     def busy(self) -> bool:
         """Whether it is at work."""
-        return self._process is not None and self._process.poll() is None
+        return self._child is not None and self._child.lives
 
     def begin(self, tasks: Sequence[Callable[[], Any]]) -> bool:
         """Let another process do tasks, in place of what it does now; tell whether they can be handed over.
@@ -59,40 +59,31 @@ class Ahead:
             payload = _pickled(tasks)
         except (pickle.PicklingError, AttributeError, TypeError, ValueError, RecursionError):
             return False  # functions of a notebook, open files: only this process has them
-        command = [sys.executable, "-c", _START, json.dumps([path for path in sys.path if isinstance(path, str)])]
-        try:
-            process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, **_lowest_priority()
-            )
-        except OSError:
+        child = self._child = Child.start(__name__, serve.__name__, politely=True)
+        if child is None:
             return False
-        self._process = process
-        threading.Thread(target=self._listen, args=(process, payload), name="axon_nb ahead", daemon=True).start()
+        threading.Thread(target=self._listen, args=(child, payload), name="axon_nb ahead", daemon=True).start()
         return True
 
     def cancel(self) -> None:
         """Stop it, whatever it does."""
-        process, self._process = self._process, None
+        child, self._child = self._child, None
         with self._news:
             self._making.clear()
-        if process is not None:
-            process.kill()
-            process.wait()
-            for stream in (process.stdin, process.stdout):
-                with contextlib.suppress(OSError):
-                    stream.close()  # type: ignore[union-attr]
+        if child is not None:
+            child.end()
 
     def wait(self, name: str) -> bool:
         """Wait for a step that the other process is compiling, and say that it was; else stop that process.
 
         On a machine that has no time for the other process it is not waited for.
         """
-        process = self._process
+        child = self._child
         with self._news:
-            if process is None or name not in self._making:
+            if child is None or name not in self._making:
                 self.cancel()
                 return False
-            speed = _Speed(process.pid)
+            speed = _Speed(child.number)
             while self.busy and name in self._making and speed.is_fair():
                 self._news.wait(_SAY_S)
             if name in self._making:
@@ -102,31 +93,26 @@ class Ahead:
     @contextlib.contextmanager
     def making(self, name: str | None) -> Iterator[None]:
         """Say, in the other process, what is compiled within the block, and when that is in the store."""
-        if self._says is None or name is None:
+        if self._parent is None or name is None:
             yield
             return
-        self._say(_MAKING + name)
+        self._parent.send((_MAKING + name).encode())
         try:
             yield
         finally:
-            self._say(_MADE + name)
+            self._parent.send((_MADE + name).encode())
 
-    def _say(self, line: str) -> None:
-        self._says.write(line + "\n")
-        self._says.flush()
-
-    def _listen(self, process: subprocess.Popen[bytes], payload: bytes) -> None:
+    def _listen(self, child: Child, payload: bytes) -> None:
         with contextlib.suppress(OSError, ValueError):  # it was stopped
-            process.stdin.write(len(payload).to_bytes(8, "little") + payload)  # type: ignore[union-attr]
-            process.stdin.flush()  # type: ignore[union-attr]  # and left open: when it closes, the other process ends
-            for line in process.stdout or ():
-                self._hear(process, line.decode().rstrip())
+            child.send(payload)
+            while (line := child.receive()) is not None:
+                self._hear(child, line.decode())
         with self._news:
             self._news.notify_all()
 
-    def _hear(self, process: subprocess.Popen[bytes], line: str) -> None:
+    def _hear(self, child: Child, line: str) -> None:
         with self._news:
-            if process is not self._process:
+            if child is not self._child:
                 return
             if line.startswith(_MAKING):
                 self._making.add(line.removeprefix(_MAKING))
@@ -170,29 +156,16 @@ AHEAD = Ahead()
 atexit.register(AHEAD.cancel)
 
 
-def serve(*, politely: bool = True) -> None:
-    """Do the tasks that another process hands over; end when it does.
-
-    Args:
-        politely: whether to take only time that nobody else wants.
-    """
-    given = sys.stdin.buffer
-    payload = given.read(int.from_bytes(given.read(8), "little"))
-    threading.Thread(target=lambda: (given.read(1), os._exit(0)), daemon=True).start()
-    AHEAD._says = os.fdopen(os.dup(1), "w")
-    with Path(os.devnull).open("w") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
-    if politely:
-        _step_back()
+def serve() -> None:
+    """Do the tasks that another process hands over, in time that nobody else wants; end when it does."""
+    AHEAD._parent = channel = parent()
+    payload = channel.receive() or pickle.dumps(())
+    threading.Thread(target=lambda: (channel.receive(), os._exit(0)), daemon=True).start()
+    WORKERS.wanted = 0
+    _step_back()
     for task in pickle.loads(payload):  # written by the process that started this one, to nobody else
         with contextlib.suppress(Exception):
             task()
-
-
-def _lowest_priority() -> dict[str, Any]:
-    if sys.platform == "win32":
-        return {"creationflags": subprocess.IDLE_PRIORITY_CLASS | subprocess.CREATE_NO_WINDOW}
-    return {}
 
 
 def _step_back() -> None:

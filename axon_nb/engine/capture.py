@@ -28,6 +28,7 @@ from axon_nb.engine.lock import settle_cache
 from axon_nb.engine.products import replace_products
 from axon_nb.engine.settings import SETTINGS
 from axon_nb.engine.transfer import duplicate, settle
+from axon_nb.engine.workers import WORKERS
 
 Tensors = tuple[Tensor, ...]
 Function = Callable[..., Tensor | Tensors | None]
@@ -131,6 +132,7 @@ def _lower(recorder: _Recorder, held: set[UOp], inputs: list[UOp]) -> UOp:
         capturing.clear()
     linear = UOp(Ops.LINEAR, src=tuple(recorder.kernels))
     recorder.kernels = []
+    WORKERS.compile(linear)
     return jit_lower(linear, held, inputs)
 
 

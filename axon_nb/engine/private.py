@@ -61,6 +61,10 @@ TABLE = (
     # the workers
     Private("tinygrad.helpers.PARALLEL", "how many processes compile"),
     Private("tinygrad.helpers.NUM_CPU_THREADS", "how many cores there are, by tinygrad's count"),
+    Private("tinygrad.codegen.to_program_key", "names a kernel in the cache of programs", ("ast", "renderer")),
+    Private("tinygrad.codegen.to_program_context", "the settings that a worker compiles with"),
+    Private("tinygrad.helpers.Context", "sets them there"),
+    Private("tinygrad.uop.ops.Ops.BINARY", "tells a compiled kernel"),
     # the lock
     Private("tinygrad.helpers", "holds the cache connection"),
     Private("tinygrad.helpers._db_connection", "the cache connection, reopened for all threads"),
@@ -172,7 +176,7 @@ TABLE = (
     Private("tinygrad.uop.ops.Ops.CONTIGUOUS_BACKWARD", "taken out of a step"),
     Private("tinygrad.uop.ops.graph_rewrite", "takes them out"),
     # kernels written for devices that are not here
-    Private("tinygrad.codegen.do_to_program", "writes a kernel past the cache of programs"),
+    Private("tinygrad.codegen.do_to_program", "compiles a kernel past the cache of programs"),
     Private("tinygrad.helpers.ansistrip", "the name of a kernel without colours"),
     Private("tinygrad.renderer.Renderer", "base of all renderers", ("target",)),
     Private("tinygrad.renderer.Renderer.has_local", "whether a device has threads"),

@@ -20,6 +20,7 @@ from axon_nb.engine.ahead import AHEAD
 from axon_nb.engine.plan import DEVICE, Plan, make_plan
 from axon_nb.engine.settings import SETTINGS
 from axon_nb.engine.transfer import duplicate
+from axon_nb.engine.workers import WORKERS
 
 Replay = Callable[[list[UOp]], None]
 
@@ -44,6 +45,7 @@ def make(
     if outer is not None and name is not None and (found := _found(name)) is not None:
         plan, runner, _ = found
         return _Native(plan, outer, runner).run
+    WORKERS.begin(sum(len(graph.src[0].toposort()) for graph in graphs))
     with AHEAD.making(name):
         linear = lower()
         plan_made = make_plan(linear, inputs, outer) if plain and outer is not None else None

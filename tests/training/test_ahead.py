@@ -15,7 +15,7 @@ from axon_nb.training import ahead
 X = np.zeros((80, 6), "float32")
 Y = np.arange(80) % 3
 UNITS = iter(range(11, 100))
-START = engine.ahead._START
+START = engine.child._START
 
 
 @pytest.fixture(autouse=True)
@@ -23,8 +23,8 @@ def on(monkeypatch, tmp_path):
     monkeypatch.setenv("AXON_NB_CACHE_DIR", str(tmp_path / "steps"))
     monkeypatch.setattr(SETTINGS, "ahead", True)
     monkeypatch.setattr(ahead, "_last", [])
-    hurried = START.replace("serve()", "serve(politely=False)")  # other tests leave no time over
-    monkeypatch.setattr(engine.ahead, "_START", hurried)
+    hurried = "import_module('axon_nb.engine.ahead')._step_back = lambda: None; getattr("  # tests leave no time over
+    monkeypatch.setattr(engine.child, "_START", START.replace("getattr(", hurried))
     yield
     AHEAD.cancel()
 
@@ -108,16 +108,16 @@ def test_it_is_not_waited_for_where_it_stands_still(monkeypatch):
     monkeypatch.setattr(engine.ahead, "_LOOK_S", 0.1)
     model = classifier()
     compiling(model)
-    AHEAD._process.send_signal(signal.SIGSTOP)
+    os.kill(AHEAD._child.number, signal.SIGSTOP)
     assert new_kernels(lambda: fit(model)) > 0
     assert not AHEAD.busy
 
 
 def test_other_work_stops_it():
     assert ahead.begin(classifier())
-    process = AHEAD._process
+    child = AHEAD._child
     fit(classifier(), optimizer="sgd", batch_size=7)
-    assert process.poll() is not None
+    assert not child.lives
     assert not AHEAD.busy
 
 
@@ -159,24 +159,24 @@ def test_switches(monkeypatch):
 def test_a_process_that_dies_costs_nothing():
     model = classifier()
     ahead.begin(model)
-    AHEAD._process.kill()
+    AHEAD._child.end()
     trained = fit(model)
     assert np.isfinite(trained.history["loss"][0])
 
 
 @pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="no such priority there")
 def test_it_takes_only_time_that_nobody_else_wants(monkeypatch):
-    monkeypatch.setattr(engine.ahead, "_START", START)
+    monkeypatch.setattr(engine.child, "_START", START)
     assert ahead.begin(classifier())
     deadline = time.monotonic() + 120
-    while AHEAD.busy and os.sched_getscheduler(AHEAD._process.pid) != os.SCHED_IDLE:
+    while AHEAD.busy and os.sched_getscheduler(AHEAD._child.number) != os.SCHED_IDLE:
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    assert os.getpriority(os.PRIO_PROCESS, AHEAD._process.pid) == 19
+    assert os.getpriority(os.PRIO_PROCESS, AHEAD._child.number) == 19
 
 
 def test_the_other_process_ends_with_this_one():
     ahead.begin(classifier())
-    process = AHEAD._process
+    process = AHEAD._child._process
     process.stdin.close()
     assert process.wait(timeout=60) == 0
