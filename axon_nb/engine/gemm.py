@@ -20,6 +20,8 @@ DEPTH = 256
 """How much of the inner axis is done at a time: a packed panel then fits into the first-level cache."""
 BLOCK_ROWS = 120
 """Rows for which one panel is packed: they fit into the second-level cache."""
+FAR_ROWS = 128
+"""Rows of a turned A from which on packing it is faster: a step along its depth is then a line of cache away."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,11 @@ class Product:
         """The tile for its sizes: of few columns, one vector wide and twice as high."""
         tile = WIDE if self.wide else NARROW
         return tile if self.columns > tile.lanes else Tile(2 * tile.rows, tile.lanes, 1)
+
+    @property
+    def packs_left(self) -> bool:
+        """Whether A is packed too: where it is turned, numbers that are wanted one after the other lie far apart."""
+        return self.a_turned and self.rows >= FAR_ROWS and self.columns > self.tile.lanes
 
     @property
     def name(self) -> str:
@@ -161,6 +168,7 @@ def source(product: Product, abi: str = "") -> str:
     w, p, t = write, product, product.tile
     blocks = max(1, BLOCK_ROWS // t.rows)
     packed = w(f"alloca [{DEPTH * t.columns} x float], align 64")
+    left = w(f"alloca [{DEPTH * blocks * t.rows} x float], align 64") if p.packs_left else ""
     number = w("zext i32 %part32 to i64") if p.parts > 1 else "0"
     tiles, panels = -(-p.rows // t.rows), -(-p.columns // t.columns)
 
@@ -186,6 +194,11 @@ def source(product: Product, abi: str = "") -> str:
 
             def block(t0: str, _: list[str]) -> list[str]:
                 t1 = w.least(w.add(t0, blocks), row_range[1])
+                base = w.mul(t0, t.rows)
+                if p.packs_left:
+                    _pack_left(
+                        w, p, left, a, k0, length, base, w.least(w(f"sub i64 {p.rows}, {base}"), blocks * t.rows)
+                    )
 
                 def panel(j: str, _: list[str]) -> list[str]:
                     j0 = w.mul(j, t.columns)
@@ -194,12 +207,18 @@ def source(product: Product, abi: str = "") -> str:
                     def tile(n: str, _: list[str]) -> list[str]:
                         i0 = w.mul(n, t.rows)
                         rest = p.rows % t.rows
+                        if p.packs_left:
+                            rows = w.at(left, w(f"sub i64 {i0}, {base}")), 1, blocks * t.rows
+                        elif p.a_turned:
+                            rows = w.at(a, w.add(w.mul(k0, p.rows), i0)), 1, p.rows
+                        else:
+                            rows = w.at(a, w.add(w.mul(i0, p.depth), k0)), p.depth, 1
 
                         def whole() -> None:
-                            _tile(w, p, t.rows, packed, a, c, k0, length, i0, j0)
+                            _tile(w, p, t.rows, packed, rows, c, k0, length, i0, j0)
 
                         def partial() -> None:
-                            _tile(w, p, rest, packed, a, c, k0, length, i0, j0)
+                            _tile(w, p, rest, packed, rows, c, k0, length, i0, j0)
 
                         if rest == 0:
                             whole()
@@ -312,22 +331,48 @@ def _turned(w: _Writer, t: Tile, lines: list[str]) -> list[str]:
     return lines
 
 
-def _tile(
-    w: _Writer, p: Product, rows: int, packed: str, a: str, c: str, k0: str, length: str, i0: str, j0: str
-) -> None:  # fmt: skip
-    """Add a panel's share to one tile of C."""
+def _pack_left(w: _Writer, p: Product, left: str, a: str, k0: str, length: str, i0: str, count: str) -> None:
+    """Copy a block of a transposed A to rows side by side."""
     t = p.tile
-    if p.a_turned:
-        starts = [w.at(a, w.add(w.mul(k0, p.rows), i0, r)) for r in range(rows)]
-    else:
-        starts = [w.at(a, w.add(w.mul(w.add(i0, r), p.depth), k0)) for r in range(rows)]
+    wide = max(1, BLOCK_ROWS // t.rows) * t.rows
+    vectors = w(f"and i64 {count}, {-t.lanes}")
+
+    def step(k: str, _: list[str]) -> list[str]:
+        to, at = w.at(left, w.mul(k, wide)), w.at(a, w.add(w.mul(w.add(k0, k), p.rows), i0))
+
+        def vector(r: str, _: list[str]) -> list[str]:
+            w.say(f"store {t.vector} {_load(w, t, w.at(at, r), t.lanes)}, ptr {w.at(to, r)}, align 4")
+            return []
+
+        def single(r: str, _: list[str]) -> list[str]:
+            w.say(f"store float {w(f'load float, ptr {w.at(at, r)}, align 4')}, ptr {w.at(to, r)}, align 4")
+            return []
+
+        w.loop(0, vectors, t.lanes, vector)
+        w.loop(vectors, count, 1, single)
+        return []
+
+    w.loop(0, length, 1, step)
+
+
+def _tile(
+    w: _Writer, p: Product, count: int, packed: str, left: tuple[str, int, int], c: str, k0: str, length: str,
+    i0: str, j0: str,
+) -> None:  # fmt: skip
+    """Add a panel's share to one tile of C of so many rows.
+
+    ``left`` is where its rows of A begin, and how far apart are two rows and two numbers of a row.
+    """
+    t = p.tile
+    first, between, along = left
+    starts = [w.at(first, str(r * between)) for r in range(count)]
 
     def step(k: str, sums: list[str]) -> list[str]:
         at = w.at(packed, w.mul(k, t.columns))
         right = [w(f"load {t.vector}, ptr {w.at(at, str(v * t.lanes))}, align 4") for v in range(t.vectors)]
-        offset = w.mul(k, p.rows) if p.a_turned else k
+        offset = k if along == 1 else w.mul(k, along)
         following = []
-        for r in range(rows):
+        for r in range(count):
             value = w(f"load float, ptr {w.at(starts[r], offset)}, align 4")
             single = w(f"insertelement {t.vector} poison, float {value}, i64 0")
             zeros = f"<{t.lanes} x i32> zeroinitializer"
@@ -337,15 +382,15 @@ def _tile(
                 following.append(w(f"call {t.vector} @llvm.fmuladd.v{t.lanes}f32({given})"))
         return following
 
-    sums = w.loop(0, length, 1, step, [(t.vector, "zeroinitializer")] * (rows * t.vectors))
-    first = w(f"icmp eq i64 {k0}, 0")
+    sums = w.loop(0, length, 1, step, [(t.vector, "zeroinitializer")] * (count * t.vectors))
+    is_first = w(f"icmp eq i64 {k0}, 0")
     rest = p.columns % t.columns
 
-    def put(count: int) -> None:
-        for r in range(rows):
+    def put(some: int) -> None:
+        for r in range(count):
             at = w.at(c, w.add(w.mul(w.add(i0, r), p.columns), j0))
             for v in range(t.vectors):
-                _add(w, t, w.at(at, str(v * t.lanes)), sums[r * t.vectors + v], first, count - v * t.lanes)
+                _add(w, t, w.at(at, str(v * t.lanes)), sums[r * t.vectors + v], is_first, some - v * t.lanes)
 
     if rest == 0:
         put(t.columns)
