@@ -5,6 +5,7 @@ Knows nothing about layers, models or notebooks.
 Importing it sets the CPU compiler, its cache and workers, and the default device. It opens no device and tries none.
 """
 
+from axon_nb.engine import choices as _choices
 from axon_nb.engine import devices as _devices
 from axon_nb.engine import llvm as _llvm
 from axon_nb.engine import lock as _lock
@@ -56,6 +57,7 @@ __all__ = [
 ]
 
 _llvm.install()
+_choices.install()
 _sizes.install()
 _lock.share_cache()
 _workers.settle_workers()

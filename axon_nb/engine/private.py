@@ -65,6 +65,15 @@ TABLE = (
     Private("tinygrad.codegen.to_program_context", "the settings that a worker compiles with"),
     Private("tinygrad.helpers.Context", "sets them there"),
     Private("tinygrad.uop.ops.Ops.BINARY", "tells a compiled kernel"),
+    # the layout of kernels
+    Private("tinygrad.codegen.opt.heuristic", "holds the function that lays out a kernel"),
+    Private("tinygrad.codegen.opt.heuristic.hand_coded_optimizations", "asked after ours", ("k",)),
+    Private("tinygrad.codegen.opt.postrange.Scheduler", "a kernel that is laid out"),
+    Private("tinygrad.codegen.opt.postrange.Scheduler.apply_opt", "lays out one axis", ("opt",)),
+    Private("tinygrad.codegen.opt.postrange.Scheduler.upcastable_dims", "axes of results"),
+    Private("tinygrad.codegen.opt.postrange.Scheduler.bufs", "places in memory that a kernel reads and writes"),
+    Private("tinygrad.codegen.opt.Opt", "one step of a layout"),
+    Private("tinygrad.codegen.opt.OptOps", "numbers computed together, and threads"),
     # the lock
     Private("tinygrad.helpers", "holds the cache connection"),
     Private("tinygrad.helpers._db_connection", "the cache connection, reopened for all threads"),
