@@ -16,7 +16,7 @@ from tinygrad import Device, dtypes
 from tinygrad.helpers import NUM_CPU_THREADS
 from tinygrad.renderer import Estimates
 from tinygrad.renderer.llvmir import CPULLVMRenderer
-from tinygrad.uop.ops import KernelInfo, Ops, PatternMatcher, ProgramInfo, UOp, UPat, graph_rewrite
+from tinygrad.uop.ops import GroupOp, KernelInfo, Ops, PatternMatcher, ProgramInfo, UOp, UPat, graph_rewrite
 
 from axon_nb.engine.gemm import Product, source
 from axon_nb.engine.plan import CORE, DEVICE
@@ -154,7 +154,38 @@ def _matrix(factor: _Factor, batch: list[int], first: list[int], second: list[in
     wanted = tuple(known[axis] for axis in order if axis is not None)
     if wanted != tuple(range(len(wanted))):
         tensor = tensor.permute(wanted)
-    return tensor.contiguous().reshape((math.prod(tensor.shape),)), is_turned
+    return _laid_out(tensor).contiguous().reshape((math.prod(tensor.shape),)), is_turned
+
+
+def _laid_out(tensor: UOp) -> UOp:
+    """Let windows be cut from a tensor in memory whose numbers lie side by side as theirs will."""
+    views, source, axis = [], tensor, len(tensor.shape) - 1
+    while source.op in GroupOp.Movement:
+        below = _below(source, axis)
+        if below is None:
+            return tensor
+        views.append(source)
+        source, axis = source.src[0], below
+    if math.prod(source.shape) >= math.prod(tensor.shape):
+        return tensor
+    order = (*(i for i in range(len(source.shape)) if i != axis), axis)
+    moved = source.permute(order).contiguous().permute(tuple(order.index(i) for i in range(len(order))))
+    for view in reversed(views):
+        moved = view.replace(src=(moved, *view.src[1:]))
+    return moved
+
+
+def _below(view: UOp, axis: int) -> int | None:
+    """Return the axis under a view along which numbers are those along an axis of it, or of its innermost part."""
+    shape, under = view.shape, view.src[0].shape
+    if view.op is Ops.PERMUTE:
+        return int(view.arg[axis])
+    if view.op is Ops.RESHAPE:
+        after = math.prod(shape[axis + 1 :])
+        fits = [i for i, size in enumerate(under) if size != 1 and math.prod(under[i + 1 :]) == after]
+        return fits[0] if fits else None
+    axis += len(under) - len(shape)  # an expansion may bring axes of its own
+    return axis if axis >= 0 and under[axis] == shape[axis + len(shape) - len(under)] else None
 
 
 def _program(product: Product) -> UOp:

@@ -39,6 +39,30 @@ def apart(x: Tensor) -> Tensor:
     return x.contiguous_backward()
 
 
+def slide(x: Tensor, sizes: Sequence[int], strides: Sequence[int], dilation: Sequence[int]) -> Tensor:
+    """Lay out all windows over the spatial axes.
+
+    The axes are taken one after the other, so that a window's gradient is summed along one axis at a time: 3 + 3
+    numbers for each cell under a window of 3 x 3, not 9.
+
+    Shapes:
+        x (batch, *spatial, channels) -> (batch, *places, *window, channels)
+
+    Example:
+        >>> slide(Tensor([[[1.0], [2.0], [4.0]]]), (2,), (1,), (1,)).tolist()
+        [[[[1.0], [2.0]], [[2.0], [4.0]]]]
+    """
+    axes = len(sizes)
+    for n in range(axes):
+        axis = 2 * n + 1  # before it stand the batch, and a place and a cell of the window for each axis that is done
+        others = [i for i in range(x.ndim) if i != axis]
+        x = x.permute(*others, axis)._pool((sizes[n],), strides[n], dilation[n])
+        x = x.permute(*range(axis), x.ndim - 2, x.ndim - 1, *range(axis, x.ndim - 2))
+        if n < axes - 1:
+            x = apart(x)
+    return x.permute(0, *range(1, 2 * axes, 2), *range(2, 2 * axes + 1, 2), 2 * axes + 1)
+
+
 def per_axis(size: Size, axes: int, what: str) -> tuple[int, ...]:
     """Write a size for each spatial axis.
 

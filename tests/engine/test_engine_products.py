@@ -11,6 +11,7 @@ from tinygrad import Device, Tensor
 from axon_nb.engine import SETTINGS, Program, native, products
 from axon_nb.engine.gemm import Product, source
 from axon_nb.engine.plan import Kernel
+from axon_nb.functional import conv
 
 
 def run(product, a, b):
@@ -49,6 +50,9 @@ WIDE = [False, *([True] if Device["CPU"].compiler.wide else [])]
         (1, 125, 40, 513, 3),
         (5, 7, 17, 20, 2),
         (1, 6, 70, 8, 2),
+        (1, 128, 40, 260, 2),
+        (2, 139, 20, 7, 3),
+        (1, 251, 70, 300, 1),
     ],
 )
 def test_the_kernel_multiplies(batch, rows, columns, depth, parts, a_turned, b_turned, wide):
@@ -83,6 +87,12 @@ CASES = {
     "dilation": (lambda x, w: x.conv2d(w, dilation=2), (4, 8, 12, 12), (16, 8, 3, 3)),
     "1 x 1": (lambda x, w: x.conv2d(w), (4, 16, 9, 9), (24, 16, 1, 1)),
     "one axis": (lambda x, w: x.conv2d(w), (8, 8, 40), (16, 8, 5)),
+    "channels last inside": (lambda x, w: conv(x, w, padding="same"), (4, 8, 9, 11), (16, 8, 3, 3)),
+    "strides inside": (lambda x, w: conv(x, w, strides=2, padding=1, dilation=2), (4, 8, 13, 12), (16, 8, 3, 3)),
+    "computed inside": (lambda x, w: conv((x * 2).relu(), w.tanh()).relu(), (4, 8, 9, 11), (16, 8, 3, 3)),
+    "three axes inside": (lambda x, w: conv(x, w, padding="same"), (2, 4, 5, 6, 7), (8, 4, 3, 2, 3)),
+    "twice inside": (lambda x, w: conv(conv(x, w, padding="same").relu() * 0.02, w), (4, 8, 9, 11), (8, 8, 3, 3)),
+    "channels stand last": (lambda x, w: conv(x, w, channels="last"), (4, 9, 11, 8), (16, 8, 3, 3)),
     "transposed convolution": (lambda x, w: x.conv_transpose2d(w, stride=2), (4, 8, 7, 7), (8, 8, 3, 3)),
     "a sum of two": (lambda x, w: x @ w + (x * 2) @ w, (32, 40), (40, 48)),
 }
