@@ -390,14 +390,16 @@ def compile(
 
 
 @dataclass(frozen=True)
-class Predicted:
+class Kind:
     """Data of one kind that a model was run on: these inputs, as tensors of these shapes and dtypes."""
 
     inputs: tuple[str, ...]
     tensors: Signature
+    training: bool = False
+    """Whether weights were trained with it; else it was for a prediction or an evaluation."""
 
 
-def predicted(model: Model) -> list[Predicted]:
+def predicted(model: Model) -> list[Kind]:
     """List the kinds of data that a model has been run on.
 
     Example:
@@ -409,7 +411,7 @@ def predicted(model: Model) -> list[Predicted]:
         [(('x',), (5, 3))]
     """
     return [
-        Predicted(tuple(model.names[node] for node in nodes), kind[: len(nodes)])
+        Kind(tuple(model.names[node] for node in nodes), kind[: len(nodes)])
         for program, _, nodes in _programs(model).values()
         for kind in program.kinds
     ]
@@ -455,12 +457,11 @@ class Compiled:
         made: tuple[Program, list[Any], tuple[Node, ...]] = self._programs[key]
         return made
 
-    def prepare(self, kind: Predicted) -> None:
+    def prepare(self, kind: Kind) -> None:
         """Record for inputs of a kind, without running."""
         with RUNTIME:
-            by_name = {name: node for node, name in self.model.names.items()}
             tensors = {path: leaf.tensor for path, leaf in self.params.leaves.items()}
-            program, _, _ = self._program(tuple(by_name[name] for name in kind.inputs), tuple(tensors))
+            program, _, _ = self._program(tuple(self.model.by_name[name] for name in kind.inputs), tuple(tensors))
             program.prepare(*empty(kind.tensors), *tensors.values())
 
     def __repr__(self) -> str:
@@ -523,7 +524,7 @@ def _device_of(params: Params) -> str:
 
 __all__ = [
     "Compiled",
-    "Predicted",
+    "Kind",
     "Values",
     "apply",
     "as_tensor",

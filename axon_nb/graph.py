@@ -82,6 +82,11 @@ class Model(Guarded):
         return name_nodes(self.nodes)
 
     @functools.cached_property
+    def by_name(self) -> dict[str, Node]:
+        """The node of each name."""
+        return {name: node for node, name in self.names.items()}
+
+    @functools.cached_property
     def owners(self) -> dict[Op, Node]:
         """The first node of each layer: its name is where the layer's weights stand."""
         first: dict[Op, Node] = {}

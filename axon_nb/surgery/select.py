@@ -36,7 +36,7 @@ def find(model: Model, what: Any) -> Any:
         (<Node dense(2)>, 2, 1)
     """
     if isinstance(what, str):
-        exact = next((node for node, name in model.names.items() if name == what), None)
+        exact = model.by_name.get(what)
         return exact if exact is not None else _by_text(model, what)
     return tuple(node for node in model.nodes if _fits(node, what))
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from axon_nb.compiled import Compiled, Predicted, draw, predicted
+from axon_nb.compiled import Compiled, Kind, draw, predicted
 from axon_nb.engine import AHEAD, SETTINGS, default_device
 from axon_nb.graph import Model, Node
 from axon_nb.lazy import numpy as np
 from axon_nb.serialize.writer import lacking
 from axon_nb.training.recipe import Recipe
-from axon_nb.training.step import Kind, Trainer
+from axon_nb.training.step import Trainer
 
 _BATCH = 32
 _FREE_BYTES = 1 << 30
@@ -82,7 +82,7 @@ class Predictions:
     """Records the model's run on data like that of another one."""
 
     model: Model
-    kind: Predicted
+    kind: Kind
 
     def __call__(self) -> None:
         """Do it."""

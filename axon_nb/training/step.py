@@ -8,13 +8,12 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from tinygrad import Tensor
 
-from axon_nb.compiled import Values, as_tensor, forward, map_tensors
-from axon_nb.engine import RUNTIME, Program, Signature, Slots, empty, settle, uninterrupted, upload
+from axon_nb.compiled import Kind, Values, as_tensor, forward, map_tensors
+from axon_nb.engine import RUNTIME, Program, Slots, empty, settle, uninterrupted, upload
 from axon_nb.errors import OptionError, ParamsError
 from axon_nb.graph import Model, Node
 from axon_nb.hooks import reads_values
@@ -30,15 +29,6 @@ from axon_nb.training.shelf import Cut, Shelf
 from axon_nb.training.spread import Spread
 from axon_nb.training.sums import Sums
 from axon_nb.training.update import Update
-
-
-@dataclass(frozen=True)
-class Kind:
-    """Batches of one kind: for training or evaluation, with these inputs, as tensors of these shapes and dtypes."""
-
-    training: bool
-    inputs: tuple[str, ...]
-    tensors: Signature
 
 
 class Trainer:
@@ -113,15 +103,14 @@ class Trainer:
         """What its steps were recorded for."""
         names = self.model.names
         return [
-            Kind(training, tuple(names[node] for node in nodes), kind)
+            Kind(tuple(names[node] for node in nodes), kind, training)
             for (training, nodes), program in self._programs.items()
             for kind in program.kinds
         ]
 
     def prepare_kind(self, kind: Kind) -> None:
         """Record a step for batches of a kind, which another trainer has met."""
-        nodes = {name: node for node, name in self.model.names.items()}
-        self._nodes = tuple(nodes[name] for name in kind.inputs)
+        self._nodes = tuple(self.model.by_name[name] for name in kind.inputs)
         tensors = empty(kind.tensors)
         if self.sums.shapes is None:
             inputs, labels = len(self._nodes), len(self._nodes) + len(self.goals.parts)

@@ -120,10 +120,10 @@ class Explorer(Shown):
             (2, 5, 5)
         """
         name = self._known(layer)
-        if _find(self.model, name).layer.declaration.family not in _MAY_ATTEND:
+        if self.model.by_name[name].layer.declaration.family not in _MAY_ATTEND:
             return []
         part = self.model.upto(name)  # type: ignore[attr-defined]  # a verb
-        last = _find(part, name)
+        last = part.by_name[name]
         with RUNTIME, watched() as seen:
 
             def each(node: Node, tensor: Any) -> Any:
@@ -148,7 +148,7 @@ class Explorer(Shown):
         return forward(model, Values(weights, device=device), tensors, training=False, each=each)
 
     def _run(self, name: str, samples: Mapping[str, Any]) -> Any:
-        node = _find(self.model, name)
+        node = self.model.by_name[name]
         if node.is_input and not node.parents:
             return samples[name]
         part = self.model.upto(name)  # type: ignore[attr-defined]  # a verb
@@ -158,7 +158,7 @@ class Explorer(Shown):
 
     def weights(self, layer: str | None = None) -> dict[str, Any]:
         """Return a layer's weights and state, as arrays by name."""
-        node = _find(self.model, self._known(layer))
+        node = self.model.by_name[self._known(layer)]
         path = tuple(self.model.names[self.model.owners[node.layer]].split("."))
         with RUNTIME:
             return {
@@ -169,7 +169,7 @@ class Explorer(Shown):
 
     def gradients(self, layer: str | None = None) -> dict[str, Any]:
         """Return how the model's answer (its greatest output for what is shown) changes with a layer's weights."""
-        node = _find(self.model, self._known(layer))
+        node = self.model.by_name[self._known(layer)]
         path = tuple(self.model.names[self.model.owners[node.layer]].split("."))
         leaves = self.params.leaves
         wanted = {p: one.tensor for p, one in leaves.items() if p[:-1] == path and one.kind == "trainable"}
@@ -194,7 +194,7 @@ class Explorer(Shown):
         return output.max(axis=others) <= 0
 
     def _channels_first(self, layer: str | None) -> bool:
-        node = _find(self.model, self._known(layer))
+        node = self.model.by_name[self._known(layer)]
         return node.options.get("channels", "first") == "first" and len(_first_of(self.output(layer)).shape) > 3
 
     def predict(self) -> Any:
@@ -275,10 +275,6 @@ def _first(model: Model, x: Any) -> dict[str, Any]:
         problem = "there are no samples"
         raise DataError(problem, fix="Explorer(trained, x) with at least one sample in x")
     return found
-
-
-def _find(model: Model, name: str) -> Node:
-    return next(node for node, known in model.names.items() if known == name)
 
 
 def _map(value: Any, function: Any) -> Any:

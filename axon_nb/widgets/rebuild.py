@@ -56,7 +56,7 @@ class Version:
     @cached_property
     def nodes(self) -> dict[str, Node]:
         """The nodes of the model by name."""
-        return {name: node for node, name in self.model.names.items()} if self.model else {}
+        return self.model.by_name if self.model else {}
 
 
 def rebuild(text: str, names: Mapping[str, Any], *, plain: bool) -> Version:

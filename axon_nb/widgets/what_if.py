@@ -85,7 +85,7 @@ class WhatIf(Shown):
         if number is None:
             msg = "number"
             raise unknown(msg, name, [one.name for one in self.numbers])
-        node = self._node(number.layer)
+        node = self._start.by_name[number.layer]
         whole = self._option(node, number.option.name)
         new = value if number.place is None else (*whole[: number.place], value, *whole[number.place + 1 :])
         parsed = number.option.parse(new, number.layer)
@@ -108,14 +108,11 @@ class WhatIf(Shown):
         self.model, self._given = self._start, {}
         self.report = report(self.model)
 
-    def _node(self, name: str) -> Node:
-        return next(node for node, known in self._start.names.items() if known == name)
-
     def _option(self, node: Node, name: str) -> Any:
         return self._given.get((node.layer, name), node.options[name])
 
     def _value(self, number: Number) -> float:
-        value = self._option(self._node(number.layer), number.option.name)
+        value = self._option(self._start.by_name[number.layer], number.option.name)
         return float(value if number.place is None else value[number.place])
 
     @property
