@@ -5,15 +5,27 @@ Knows nothing about running or training.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from tinygrad import Tensor
 
+from axon_nb.engine import Signature, upload
 from axon_nb.errors import DataError, ShapeError, unknown
 from axon_nb.graph import Model, Node
 from axon_nb.lazy import numpy as np
 from axon_nb.shapes import show
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Data of one kind that a model was run on: these inputs, as tensors of these shapes and dtypes."""
+
+    inputs: tuple[str, ...]
+    tensors: Signature
+    training: bool = False
+    """Whether weights were trained with it; else it was for a prediction or an evaluation."""
 
 
 def as_inputs(model: Model, x: Any) -> dict[Node, Any]:
@@ -178,6 +190,16 @@ def _fixes(declared: Any, shape: tuple[int, ...]) -> list[str]:
     return [f"x.reshape(-1, {', '.join(map(str, known))})"] if wanted == have else []
 
 
+def as_tensor(value: Any, dtype: str, device: str, put: Callable[[Any], Tensor] | None = None) -> Tensor:
+    """Put an array or a tensor on a device, with the dtype that an input declares; ``put`` uploads in its own way."""
+    if isinstance(value, Tensor):
+        return value.cast(dtype).to(device)
+    if dtype == "bfloat16":  # which NumPy does not have
+        return Tensor(np.ascontiguousarray(value), dtype=dtype, device=device)
+    array = np.asarray(value, dtype)
+    return upload(array, device) if put is None else put(array)
+
+
 def check_finite(value: Any, what: str) -> None:
     """Refuse data with NaN or infinite values, and say where the first is.
 
@@ -211,4 +233,4 @@ def _describe(value: Any) -> str:
     return type(value).__name__
 
 
-__all__ = ["ShapeError", "as_inputs", "as_numbers", "batch_shapes", "check_finite"]
+__all__ = ["Kind", "ShapeError", "as_inputs", "as_numbers", "as_tensor", "batch_shapes", "check_finite"]

@@ -45,6 +45,8 @@ LEVELS = (
     "files",
     "params",
     "data",
+    "initial",
+    "forward",
     "compiled",
     "serialize",
     "training",

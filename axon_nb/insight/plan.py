@@ -14,9 +14,9 @@ from typing import Any
 from tinygrad import Context, Tensor, dtypes
 from tinygrad.uop.ops import UOp
 
-from axon_nb.compiled import Values, forward
 from axon_nb.engine.languages import Call, align, schedule
 from axon_nb.errors import OptionError, ShapeError
+from axon_nb.forward import Values, forward
 from axon_nb.functional.losses import losses
 from axon_nb.graph import Model, Node, leaves, map_leaves
 from axon_nb.params import Path

@@ -12,8 +12,8 @@ from typing import Any
 
 from tinygrad import Tensor
 
-from axon_nb.compiled import Compiled, Values, as_tensor, forward, map_tensors
-from axon_nb.data import as_inputs, batch_shapes
+from axon_nb.compiled import Compiled
+from axon_nb.data import as_inputs, as_tensor, batch_shapes
 from axon_nb.display.diagram import diagram_svg, image_html
 from axon_nb.display.kernels import shares_html, shares_text
 from axon_nb.display.lines import Column
@@ -22,6 +22,7 @@ from axon_nb.display.words import duration
 from axon_nb.engine import RUNTIME
 from axon_nb.engine.timing import timed
 from axon_nb.errors import OptionError
+from axon_nb.forward import Values, forward, map_tensors
 from axon_nb.graph import Model, Node, verb
 from axon_nb.insight.plan import Work, plan
 from axon_nb.params import Params, realize

@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from axon_nb.compiled import Compiled, Kind, draw, predicted
+from axon_nb.compiled import Compiled, predicted
+from axon_nb.data import Kind
 from axon_nb.engine import AHEAD, SETTINGS, default_device
 from axon_nb.graph import Model, Node
+from axon_nb.initial import draw
 from axon_nb.lazy import numpy as np
 from axon_nb.serialize.writer import lacking
 from axon_nb.training.recipe import Recipe

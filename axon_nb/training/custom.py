@@ -12,13 +12,14 @@ from typing import Any
 
 from tinygrad import Context, Tensor
 
-from axon_nb.compiled import Values, draw, forward
 from axon_nb.data import as_inputs, as_numbers, check_finite
 from axon_nb.engine import RUNTIME, Program, ready, uninterrupted, upload
 from axon_nb.engine import random as streams
 from axon_nb.errors import DataError, OptionError, ParamsError, TrainingError, brief, unknown
+from axon_nb.forward import Values, forward
 from axon_nb.functional.dropout import box_muller
 from axon_nb.graph import Model
+from axon_nb.initial import draw
 from axon_nb.lazy import numpy as np
 from axon_nb.params import Params, realize
 from axon_nb.shapes import show

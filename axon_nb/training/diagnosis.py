@@ -10,8 +10,9 @@ from typing import Any
 
 from tinygrad import Context, Tensor
 
-from axon_nb.compiled import Values, as_tensor, forward
+from axon_nb.data import as_tensor
 from axon_nb.engine import RUNTIME
+from axon_nb.forward import Values, forward
 from axon_nb.graph import where
 from axon_nb.lazy import numpy as np
 

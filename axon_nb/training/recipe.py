@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from axon_nb.compiled import draw
 from axon_nb.errors import DataError, OptionError
 from axon_nb.functional.loss import class_axis
 from axon_nb.functional.losses import losses
 from axon_nb.functional.metric import base_of
 from axon_nb.graph import Model, Node, leaves, where
+from axon_nb.initial import draw
 from axon_nb.params import Params
 from axon_nb.shapes import show
 from axon_nb.trace import Trace, trace

@@ -12,9 +12,10 @@ from typing import Any
 
 from tinygrad import Tensor
 
-from axon_nb.compiled import Kind, Values, as_tensor, forward, map_tensors
+from axon_nb.data import Kind, as_tensor
 from axon_nb.engine import RUNTIME, Program, Slots, empty, settle, uninterrupted, upload
 from axon_nb.errors import OptionError, ParamsError
+from axon_nb.forward import Values, forward, map_tensors
 from axon_nb.graph import Model, Node
 from axon_nb.hooks import reads_values
 from axon_nb.lazy import numpy as np

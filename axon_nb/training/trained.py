@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from axon_nb.compiled import Compiled, map_tensors
+from axon_nb.compiled import Compiled
 from axon_nb.data import as_inputs, batch_shapes
 from axon_nb.display.figures import new_figure
 from axon_nb.display.html import escape
+from axon_nb.forward import map_tensors
 from axon_nb.graph import Model
 from axon_nb.lazy import numpy as np
 from axon_nb.params import Params

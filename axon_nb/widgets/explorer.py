@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from axon_nb.compiled import Values, as_tensor, forward
-from axon_nb.data import as_inputs
+from axon_nb.data import as_inputs, as_tensor
 from axon_nb.engine import RUNTIME, default_device
 from axon_nb.errors import DataError, OptionError, brief, unknown
+from axon_nb.forward import Values, forward
 from axon_nb.functional.attention import watched
 from axon_nb.graph import Model, Node
 from axon_nb.lazy import numpy as np

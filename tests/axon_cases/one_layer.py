@@ -16,7 +16,7 @@ from tinygrad import Tensor
 import axon_nb as ax
 from axon_cases.runner import DATA
 from axon_nb import functional
-from axon_nb.compiled import Values, forward
+from axon_nb.forward import Values, forward
 
 OPTIONS = {
     "kernel_dilation": "dilation", "window_dilations": "dilation", "dilations": "dilation", "num_groups": "groups",

@@ -11,8 +11,8 @@ from tinygrad import Tensor
 
 import axon_nb as ax
 from axon_nb.checks import dtype_name
-from axon_nb.compiled import Values, forward, map_tensors
 from axon_nb.errors import AxonError
+from axon_nb.forward import Values, forward, map_tensors
 from axon_nb.graph import leaves, map_leaves
 from axon_nb.trace import trace
 

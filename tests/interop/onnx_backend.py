@@ -129,7 +129,7 @@ def run_in_tinygrad(test):
 def run(test):
     """Return the largest error where all data sets give what they should; raises otherwise."""
     import axon_nb as ax
-    from axon_nb.compiled import Values, forward
+    from axon_nb.forward import Values, forward
 
     proto, sets, source = loaded(test)
     error = 0.0

@@ -15,8 +15,8 @@ from tinygrad import Context, Tensor
 
 import axon_nb as ax
 from axon_nb import options
-from axon_nb.compiled import Values, forward
 from axon_nb.errors import OptionError, ShapeError
+from axon_nb.forward import Values, forward
 from axon_nb.interop.node import Plain
 from axon_nb.layer import LayerType, as_layer, registry
 from axon_nb.magic.complete import offer_in_cell
