@@ -5,19 +5,19 @@ Knows nothing about training.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from tinygrad import Tensor, dtypes
+from tinygrad import Tensor
 
 from axon_nb import hooks
-from axon_nb.data import Kind, as_inputs, as_tensor, batch_shapes
-from axon_nb.engine import RUNTIME, Program, default_device, download, empty, ready
+from axon_nb.data import Kind, as_declared, as_inputs, as_tensor, batch_shapes, check_whole
+from axon_nb.engine import RUNTIME, Program, default_device, download, empty, marks, ready, upload
 from axon_nb.errors import GraphError, OptionError, ParamsError, brief
 from axon_nb.forward import Values, forward, map_tensors, tensors_of
 from axon_nb.graph import Model, Node, verb
 from axon_nb.initial import check_seed, draw
-from axon_nb.lazy import numpy as np
 from axon_nb.params import Leaf, Params, Path, check_fits, realize
 from axon_nb.trace import trace
 
@@ -48,12 +48,7 @@ def predict(model: Model, params: Params, x: Any, *, device: str | None = None) 
         >>> model.predict(model.init(), np.ones((1, 3), "float32"))
         array([[3., 3.]], dtype=float32)
     """
-    return Compiled(model, params, device=device, _cache=_programs(model))(x)
-
-
-def _programs(model: Model) -> dict[str, Any]:
-    programs: dict[str, Any] = model.__dict__.setdefault("_predict_programs", {})
-    return programs
+    return Compiled(model, params, device=device, _runs=_runs(model))(x)
 
 
 @verb
@@ -82,8 +77,11 @@ def apply(model: Model, params: Params, x: Any, mode: Mode = "train", seed: int 
     check_seed(seed)
     _check_params(params)
     with RUNTIME:
-        inputs, traced_on = _prepare(model, params, x, _device_of(params))
-        tensors = {path: leaf.tensor for path, leaf in params.leaves.items()}
+        arrays = as_inputs(model, x)
+        _check_fit(model, params, arrays)
+        traced_on = _has_tensor(arrays)
+        inputs = {node: as_tensor(value, node.options["dtype"], _device_of(params)) for node, value in arrays.items()}
+        tensors = _tensors(params)
         values = Values(tensors, seed=seed, device=_device_of(params))
         result = forward(model, values, inputs, training=mode == "train")
         after = Params({p: Leaf(values.updates.get(p, leaf.tensor), leaf.kind) for p, leaf in params.leaves.items()})
@@ -146,76 +144,127 @@ def predicted(model: Model) -> list[Kind]:
     """
     return [
         Kind(tuple(model.names[node] for node in nodes), kind[: len(nodes)])
-        for program, _, nodes in _programs(model).values()
-        for kind in program.kinds
+        for (nodes, _), run in _runs(model).by_names.items()
+        for kind in run.program.kinds
     ]
+
+
+@dataclass
+class _Run:
+    """The program of a model's run on certain inputs, and how its results are nested: known once it was run."""
+
+    program: Program
+    nesting: list[Any]
+
+
+class _Runs:
+    """What all runs of a model share, whatever the weights: its programs, and what was found to fit."""
+
+    def __init__(self) -> None:
+        self.by_names: dict[tuple[tuple[Node, ...], tuple[Path, ...]], _Run] = {}
+        """By the inputs that are given and the names of the weights."""
+        self._fitting: set[Any] = set()
+
+    def of(self, model: Model, nodes: tuple[Node, ...], paths: tuple[Path, ...]) -> _Run:
+        """Return the run on certain inputs with weights of certain names."""
+        key = nodes, paths
+        if key not in self.by_names:
+            self.by_names[key] = _make_run(model, nodes, paths)
+        return self.by_names[key]
+
+    def check(self, model: Model, params: Params, arrays: Mapping[Node, Any]) -> None:
+        """Check that data and weights fit the model; what was found to fit, and is still the same, not again."""
+        tensors = _tensors(params)
+        shapes = tuple((node, tuple(value.shape)) for node, value in arrays.items())
+        key = shapes, tuple(tensors), marks([tensor.uop for tensor in tensors.values()])
+        if key in self._fitting:
+            for node, value in arrays.items():
+                check_whole(model.names[node], node.options["dtype"], value)
+            return
+        _check_fit(model, params, arrays)
+        if len(self._fitting) >= _MOST_FITTING:
+            self._fitting.clear()
+        self._fitting.add(key)
+
+
+_MOST_FITTING = 64
+
+
+def _runs(model: Model) -> _Runs:
+    if "_runs" not in model.__dict__:
+        model.__dict__["_runs"] = _Runs()
+    found: _Runs = model.__dict__["_runs"]
+    return found
+
+
+def _make_run(model: Model, nodes: tuple[Node, ...], paths: tuple[Path, ...]) -> _Run:
+    nesting: list[Any] = []
+
+    def run(*tensors: Tensor) -> tuple[Tensor, ...]:
+        values = Values(dict(zip(paths, tensors[len(nodes) :], strict=True)))
+        fed = dict(zip(nodes, tensors[: len(nodes)], strict=True))
+        result = forward(model, values, fed, training=False)
+        nesting[:] = [map_tensors(result, lambda _: None)]
+        return tuple(tensors_of(result))
+
+    eager = hooks.reads_values(model, training=False)
+    return _Run(Program(run, f"predict {model.name or ''}".strip(), eager=eager), nesting)
 
 
 class Compiled:
     """A model with its weights on a device; call it with data."""
 
-    def __init__(
-        self, model: Model, params: Params, *, device: str | None = None, _cache: dict[str, Any] | None = None
-    ) -> None:
+    def __init__(self, model: Model, params: Params, *, device: str | None = None, _runs: _Runs | None = None) -> None:
         _check_params(params)
+        own = _device_of(params)
         self.model = model
-        self.device = ready(device) if device is not None else _device_of(params)
-        self.params = params if self.device == _device_of(params) else params.to(self.device)
-        self._programs = {} if _cache is None else _cache
+        self.device = own if device is None else ready(device)
+        self.params = params if self.device == own else params.to(self.device)
+        self._runs = _Runs() if _runs is None else _runs
 
     def __call__(self, x: Any) -> Any:
         """Run on data: arrays give arrays, tensors give tensors."""
         with RUNTIME:
-            inputs, wants_tensor = _prepare(self.model, self.params, x, self.device)
-            tensors = {path: leaf.tensor for path, leaf in self.params.leaves.items()}
-            nodes = tuple(inputs)
-            program, nesting, _ = self._program(nodes, tuple(tensors))
-            results = iter(program(*inputs.values(), *tensors.values()))
-            found = map_tensors(nesting[0], lambda _: next(results))
-            return found if wants_tensor else map_tensors(found, as_array)
-
-    def _program(self, nodes: tuple[Node, ...], paths: tuple[Path, ...]) -> tuple[Program, list[Any], tuple[Node, ...]]:
-        key = repr((tuple(node.key for node in nodes), paths))
-        if key not in self._programs:
-            nesting: list[Any] = []  # how the results are nested; known once the model has run
-
-            def run(*tensors: Tensor) -> tuple[Tensor, ...]:
-                values = Values(dict(zip(paths, tensors[len(nodes) :], strict=True)))
-                fed = dict(zip(nodes, tensors[: len(nodes)], strict=True))
-                result = forward(self.model, values, fed, training=False)
-                nesting[:] = [map_tensors(result, lambda _: None)]
-                return tuple(tensors_of(result))
-
-            eager = hooks.reads_values(self.model, training=False)
-            self._programs[key] = Program(run, f"predict {self.model.name or ''}".strip(), eager=eager), nesting, nodes
-        made: tuple[Program, list[Any], tuple[Node, ...]] = self._programs[key]
-        return made
+            arrays = as_inputs(self.model, x)
+            self._runs.check(self.model, self.params, arrays)
+            tensors = _tensors(self.params)
+            run = self._runs.of(self.model, tuple(arrays), tuple(tensors))
+            given = [as_declared(value, node.options["dtype"], self.device) for node, value in arrays.items()]
+            if any(isinstance(one, Tensor) for one in given):
+                ready_ones = (one if isinstance(one, Tensor) else upload(one, self.device) for one in given)
+                results = iter(run.program(*ready_ones, *tensors.values()))
+            else:
+                results = iter(run.program.feed(given, *tensors.values(), device=self.device))
+            found = map_tensors(run.nesting[0], lambda _: next(results))
+            return found if _has_tensor(arrays) else map_tensors(found, _as_array)
 
     def prepare(self, kind: Kind) -> None:
         """Record for inputs of a kind, without running."""
         with RUNTIME:
-            tensors = {path: leaf.tensor for path, leaf in self.params.leaves.items()}
-            program, _, _ = self._program(tuple(self.model.by_name[name] for name in kind.inputs), tuple(tensors))
-            program.prepare(*empty(kind.tensors), *tensors.values())
+            tensors = _tensors(self.params)
+            run = self._runs.of(self.model, tuple(self.model.by_name[name] for name in kind.inputs), tuple(tensors))
+            run.program.prepare(*empty(kind.tensors), *tensors.values())
 
     def __repr__(self) -> str:
         return f"<Compiled on {self.device}: {self.model!r}>"
 
 
-def as_array(tensor: Tensor) -> np.ndarray:
-    """Read a tensor; NumPy has no bfloat16, which comes as float32."""
-    wide = tensor.float() if tensor.dtype == dtypes.bfloat16 else tensor
-    return download(wide)
-
-
-def _prepare(model: Model, params: Params, x: Any, device: str) -> tuple[dict[Node, Tensor], bool]:
-    arrays = as_inputs(model, x)
+def _check_fit(model: Model, params: Params, arrays: Mapping[Node, Any]) -> None:
     shapes = batch_shapes(model, arrays)
     traced = trace(model, shapes, set(model.inputs) - set(arrays)).check()
     check_fits(params, {path: (spec.shape, spec.dtype) for path, spec in traced.params().items()})
-    wants_tensor = any(isinstance(value, Tensor) for value in arrays.values())
-    tensors = {node: as_tensor(value, node.options["dtype"], device) for node, value in arrays.items()}
-    return tensors, wants_tensor
+
+
+def _has_tensor(arrays: Mapping[Node, Any]) -> bool:
+    return any(isinstance(value, Tensor) for value in arrays.values())
+
+
+def _tensors(params: Params) -> dict[Path, Tensor]:
+    return {path: leaf.tensor for path, leaf in params.leaves.items()}
+
+
+def _as_array(result: Any) -> Any:
+    return download(result) if isinstance(result, Tensor) else result
 
 
 def _check_mode(mode: Any) -> None:

@@ -141,7 +141,7 @@ def batch_shapes(model: Model, arrays: Mapping[Node, Any]) -> dict[str, tuple[in
             fix = "give at least one sample" if 0 in shape else "a batch of samples has at least one axis"
             raise DataError(problem, got=show(shape), fix=fix)
         _check_declared(name, node.options["shape"], shape)
-        _check_whole(name, node.options["dtype"], value)
+        check_whole(name, node.options["dtype"], value)
         shapes[name] = shape
     sizes = {name: shape[0] for name, shape in shapes.items()}
     if len(set(sizes.values())) > 1:
@@ -162,8 +162,12 @@ def _check_declared(name: str, declared: Any, shape: tuple[int, ...]) -> None:
     raise DataError(problem, got=show(shape), fix=_fixes(declared, shape))
 
 
-def _check_whole(name: str, dtype: str, value: Any) -> None:
-    """Refuse fractions for an input of whole numbers: they would be cut off in silence."""
+def check_whole(name: str, dtype: str, value: Any) -> None:
+    """Refuse fractions for an input of whole numbers: they would be cut off in silence.
+
+    Raises:
+        DataError: there are some.
+    """
     if "float" in dtype or isinstance(value, Tensor) or value.dtype.kind != "f":
         return
     bad = value[np.mod(value, 1) != 0]
@@ -192,12 +196,19 @@ def _fixes(declared: Any, shape: tuple[int, ...]) -> list[str]:
 
 def as_tensor(value: Any, dtype: str, device: str, put: Callable[[Any], Tensor] | None = None) -> Tensor:
     """Put an array or a tensor on a device, with the dtype that an input declares; ``put`` uploads in its own way."""
+    found = as_declared(value, dtype, device)
+    if isinstance(found, Tensor):
+        return found
+    return upload(found, device) if put is None else put(found)
+
+
+def as_declared(value: Any, dtype: str, device: str) -> Any:
+    """Give data the dtype that an input declares; tensors, and what NumPy has not, are put on a device."""
     if isinstance(value, Tensor):
         return value.cast(dtype).to(device)
-    if dtype == "bfloat16":  # which NumPy does not have
+    if dtype == "bfloat16":
         return Tensor(np.ascontiguousarray(value), dtype=dtype, device=device)
-    array = np.asarray(value, dtype)
-    return upload(array, device) if put is None else put(array)
+    return np.asarray(value, dtype)
 
 
 def check_finite(value: Any, what: str) -> None:
@@ -233,4 +244,14 @@ def _describe(value: Any) -> str:
     return type(value).__name__
 
 
-__all__ = ["Kind", "ShapeError", "as_inputs", "as_numbers", "as_tensor", "batch_shapes", "check_finite"]
+__all__ = [
+    "Kind",
+    "ShapeError",
+    "as_declared",
+    "as_inputs",
+    "as_numbers",
+    "as_tensor",
+    "batch_shapes",
+    "check_finite",
+    "check_whole",
+]

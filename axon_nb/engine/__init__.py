@@ -16,8 +16,10 @@ from axon_nb.engine.capture import copied
 from axon_nb.engine.devices import DeviceInfo, DeviceList, as_device, choose, default_device, devices, failed, ready
 from axon_nb.engine.interrupt import interrupt_if_due, interruptible, uninterrupted
 from axon_nb.engine.lock import RUNTIME, exclusive
-from axon_nb.engine.program import Program, Signature, empty
+from axon_nb.engine.marks import marks
+from axon_nb.engine.program import Program, empty
 from axon_nb.engine.random import generator, uniform, words
+from axon_nb.engine.replays import Signature
 from axon_nb.engine.settings import SETTINGS, Settings
 from axon_nb.engine.steps import compiled_kernels
 from axon_nb.engine.transfer import Slots, download, from_bytes, overwrite, settle, to_bytes, upload
@@ -46,6 +48,7 @@ __all__ = [
     "generator",
     "interrupt_if_due",
     "interruptible",
+    "marks",
     "overwrite",
     "ready",
     "settle",

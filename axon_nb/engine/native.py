@@ -23,6 +23,7 @@ from tinygrad.helpers import NUM_CPU_THREADS, Target
 from tinygrad.renderer.llvmir import CPULLVMRenderer
 from tinygrad.uop.ops import UOp
 
+from axon_nb.engine.marks import Marks, marks
 from axon_nb.engine.plan import DEVICE, MOST_ARGUMENTS, Kernel, Place, Plan
 
 _CLASSES = (4, 8, 16, 32, MOST_ARGUMENTS)
@@ -171,13 +172,18 @@ class Step:
         self._outer = list(outer)  # kept: a buffer goes with the last UOp that names it
         self._code = code
         self._linked = False
+        self._given: Marks = ()
+        """The inputs whose addresses stand in the table."""
 
     def run(self, inputs: Sequence[UOp]) -> None:
         """Run all kernels on these inputs, and return when they are done."""
         if not self._linked:
             self._link(len(inputs))
-        for slot, uop in enumerate(inputs):
-            self._inputs[slot] = _address(uop.buffer)
+        if (given := marks(inputs)) != self._given:
+            self._given = ()
+            for slot, uop in enumerate(inputs):
+                self._inputs[slot] = _address(uop.buffer)
+            self._given = given
         if self._is_wide:
             _crew().call(self._enter, self)
         self._enter(self._job_address, 1)

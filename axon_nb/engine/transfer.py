@@ -150,6 +150,8 @@ def _known(tensor: Tensor) -> np.ndarray[Any, Any] | None:
 def download(tensor: Tensor) -> np.ndarray[Any, Any]:
     """Return a tensor's numbers as an array of its own; from a buffer on the CPU without a copy being scheduled.
 
+    NumPy has no bfloat16, which comes as float32.
+
     Example:
         >>> download(Tensor([[1.0, 2.0]])).tolist()
         [[1.0, 2.0]]
@@ -157,17 +159,55 @@ def download(tensor: Tensor) -> np.ndarray[Any, Any]:
     import numpy as np
 
     with RUNTIME:
+        memory = Memory.of(tensor)
+        return np.asarray(tensor.numpy()) if memory is None else memory.read()
+
+
+class Memory:
+    """A tensor's memory on the CPU as NumPy sees it: to write arrays into it, and read it, again and again.
+
+    Example:
+        >>> import numpy as np
+        >>> memory = Memory.of(Tensor([[1.0, 2.0]]).realize())
+        >>> memory.write(np.array([[3, 4]]))
+        >>> memory.tensor.tolist(), memory.read().tolist()
+        ([[3.0, 4.0]], [[3.0, 4.0]])
+    """
+
+    def __init__(self, tensor: Tensor, buffer: Buffer, kind: type) -> None:
+        import numpy as np
+
+        self.tensor = tensor  # kept: the memory goes with it
+        self._device = buffer.allocator.dev
+        memory = buffer.allocator._as_buffer(buffer._buf)
+        self._array = np.frombuffer(memory, kind, int(tensor.numel())).reshape(tensor.shape)
+
+    @classmethod
+    def of(cls, tensor: Tensor) -> Memory | None:
+        """Return a tensor's memory, if its numbers lie in that of the CPU in their order, and NumPy has their kind."""
         kind, uop = _to_np_dtype(tensor.dtype), tensor.uop
         source = uop.src[0] if uop.op is Ops.RESHAPE else uop
-        if kind is None or source.op is not Ops.BUFFER or tensor.device != "CPU" or 0 in tensor.shape:
-            return np.asarray(tensor.numpy())
+        if source.op is not Ops.BUFFER or tensor.device != "CPU" or 0 in tensor.shape:
+            return None
+        if kind is None or kind().itemsize != tensor.dtype.itemsize:  # NumPy has another in place of bfloat16
+            return None
         buffer = source.buffer
         if not isinstance(buffer, Buffer) or not buffer.is_initialized() or source.max_numel() != tensor.numel():
-            return np.asarray(tensor.numpy())
-        buffer.allocator.dev.synchronize()
-        return (
-            np.frombuffer(buffer.allocator._as_buffer(buffer._buf), kind, tensor.numel()).reshape(tensor.shape).copy()
-        )
+            return None
+        return cls(tensor, buffer, kind)
+
+    def settle(self) -> None:
+        """Wait until nothing is under way that reads it or writes to it."""
+        self._device.synchronize()
+
+    def write(self, array: np.ndarray[Any, Any]) -> None:
+        """Put an array of this shape there, once it is settled."""
+        self._array[...] = array
+
+    def read(self) -> np.ndarray[Any, Any]:
+        """Return a copy of what is there once it is settled."""
+        self.settle()
+        return self._array.copy()
 
 
 def overwrite(tensor: Tensor, array: np.ndarray[Any, Any]) -> None:
@@ -204,19 +244,23 @@ class Slots:
 
     def __init__(self, device: str | None = None) -> None:
         self._device = as_device(device)
-        self._kept: OrderedDict[tuple[Hashable, tuple[int, ...], str], Tensor] = OrderedDict()
+        self._kept: OrderedDict[Hashable, tuple[Tensor, Memory | None]] = OrderedDict()
 
     def upload(self, name: Hashable, array: np.ndarray[Any, Any]) -> Tensor:
         """Return a tensor with an array's numbers, good until the next array of that name, shape and kind."""
         if self._device != "CPU" or not array.size:
             return upload(array, self._device)
-        key = name, array.shape, str(array.dtype)
-        tensor = self._kept.pop(key, None)
+        key = name, array.shape, array.dtype
+        tensor, memory = self._kept.pop(key, None) or (None, None)
         if tensor is None:
             tensor = upload(array, self._device)
-        else:
+            memory = Memory.of(tensor)
+        elif memory is None:
             overwrite(tensor, array)
-        self._kept[key] = tensor
+        else:
+            memory.settle()
+            memory.write(array)
+        self._kept[key] = tensor, memory
         if len(self._kept) > _MOST_SLOTS:
             self._kept.popitem(last=False)
         return tensor

@@ -1,11 +1,16 @@
 """First weights, and running: predict, apply, compile and build."""
 
+import gc
+import pickle
+import threading
+import weakref
+
 import numpy as np
 import pytest
 from tinygrad import Tensor
 
 import axon_nb as ax
-from axon_nb.errors import DataError, DeviceError, GraphError, OptionError, ParamsError, ShapeError
+from axon_nb.errors import AxonError, DataError, DeviceError, GraphError, OptionError, ParamsError, ShapeError
 
 FIRST_ROW = [-0.8432586789131165, 0.5882788300514221, 0.7229501008987427]
 
@@ -189,6 +194,162 @@ class TestPredict:
         with pytest.raises(DeviceError, match=r"^there is no device 'gpu7'"):
             model.predict(params, X, device="gpu7")
         assert model.predict(params, X, device="cpu").shape == (5, 2)
+
+
+def by_hand(params, x):
+    w0, b0, w1, b1 = (tensor.numpy() for tensor in params.flat.values())
+    return np.tanh(x @ w0 + b0) @ w1 + b1
+
+
+class TestPredictAgain:
+    """What was checked is not checked again, and what changed is seen: after one call, and after many."""
+
+    @pytest.mark.parametrize("calls", [1, 2, 5])
+    @pytest.mark.parametrize("change", [
+        lambda w: w.assign(Tensor.ones(4, 3)).realize(), lambda w: w.assign(Tensor.ones(4, 3)),
+        lambda w: w.replace(Tensor.ones(4, 3).contiguous().realize()), lambda w: w.replace(Tensor.ones(4, 3)),
+        lambda w: w.replace(Tensor(np.ones((3, 4), "float32")).realize().T),
+    ], ids=["assigned", "assigned lazily", "replaced", "replaced lazily", "replaced by a view"])  # fmt: skip
+    def test_weights_that_change_are_seen(self, model, change, calls):
+        params = model.init(seed=3)
+        compiled = model.compile(params=params)
+        for run in (lambda x: model.predict(params, x), compiled):
+            for _ in range(calls):
+                np.testing.assert_allclose(run(X), by_hand(params, X), rtol=1e-5, atol=1e-6)
+        change(params["dense_0"]["kernel"])
+        expected = np.tanh(X.sum(axis=1, keepdims=True) + np.zeros(3)) @ params["dense_1"]["kernel"].numpy()
+        for run in (lambda x: model.predict(params, x), compiled):
+            for turn in range(4):
+                np.testing.assert_allclose(run(X[turn:]), expected[turn:], rtol=1e-5, atol=1e-6)
+
+    def test_weights_that_do_not_fit_are_refused_as_at_first(self, model, params):
+        for _ in range(3):
+            model.predict(params, X)
+        wide = (ax.input((None, 4)) | ax.dense(3) | ax.dense(7)).init()
+        with pytest.raises(ParamsError, match=r"dense_1.kernel is \(3, 7\) and must be \(3, 2\)"):
+            model.predict(wide, X)
+
+    def test_the_same_tensors_by_other_names_are_refused(self, model, params):
+        for _ in range(3):
+            model.predict(params, X)
+        with pytest.raises(ParamsError, match=r"missing: dense_0\.kernel, dense_0\.bias"):
+            model.predict(params.rename({"dense_0": "other"}), X)
+
+    def test_params_and_batches_take_turns(self, model):
+        several = [model.init(seed=seed) for seed in range(3)]
+        for turn in range(4):
+            for size in (5, 1, 3):
+                for params in several:
+                    x = X[:size] + turn
+                    np.testing.assert_allclose(model.predict(params, x), by_hand(params, x), rtol=1e-5, atol=1e-6)
+
+    def test_data_that_does_not_fit_is_refused_as_at_first(self, model, params):
+        for _ in range(3):
+            model.predict(params, X)
+        for bad, words in [
+            (X[:, :3], r"does not fit: it takes \(None, 4\)"), (X[:0], "is empty"), (X[0], "does not fit"),
+            (X.astype(str), "these are not numbers"), ({"y": X}, "there is no input 'y'"), ((X, X), "does not fit"),
+        ]:  # fmt: skip
+            with pytest.raises(AxonError, match=words):
+                model.predict(params, bad)
+
+    def test_fractions_for_whole_numbers_are_refused_also_later(self):
+        model = ax.input((None, 2), dtype="int32") | ax.embedding(3, 1)
+        params = model.init()
+        for _ in range(3):
+            model.predict(params, np.array([[0.0, 1.0]]))
+        with pytest.raises(DataError, match=r"takes whole numbers \(int32\)\n  got: numbers such as 0.5"):
+            model.predict(params, np.array([[0.5, 1.0]]))
+
+    def test_inputs_of_all_dtypes_in_turn(self, model, params):
+        for _ in range(4):
+            for dtype in ("float32", "float64", "int64", "uint8", "bool", "float16", ">f4"):
+                x = np.array([[0, 1, 1, 0]], dtype)
+                np.testing.assert_allclose(model.predict(params, x), by_hand(params, x.astype("float32")), atol=1e-5)
+
+    def test_a_declared_dtype_that_numpy_has_not(self):
+        model = ax.input((None, 2), dtype="bfloat16") | (lambda x: x * 2)
+        for turn in range(4):
+            y = model.predict(model.init(), np.array([[1.0, turn]]))
+            assert (y.dtype, y.tolist()) == (np.float32, [[2.0, 2.0 * turn]])
+
+    def test_optional_inputs_come_and_go(self):
+        a, b = ax.input((None, 2), name="a"), ax.input((None, 2), name="b", optional=True)
+        model = (a, ax.or_else(b, a)) | ax.add()
+        params, x = model.init(), np.ones((1, 2), "float32")
+        for turn in range(4):
+            assert model.predict(params, {"a": x, "b": turn * x}).tolist() == [[1 + turn] * 2]
+            assert model.predict(params, {"a": x}).tolist() == [[2, 2]]
+
+    def test_several_outputs_stay_as_they_are(self):
+        x = ax.input((None, 4))
+        model = (x | ax.relu(), x) | ax.noop()
+        seen = [model.predict(model.init(), X + turn) for turn in range(5)]
+        for turn, (first, second) in enumerate(seen):
+            assert np.array_equal(first, np.maximum(X + turn, 0))
+            assert np.array_equal(second, X + turn)
+
+    def test_arrays_and_tensors_take_turns(self, model, params):
+        for turn in range(4):
+            tensor = model.predict(params, Tensor(X + turn))
+            np.testing.assert_allclose(tensor.numpy(), by_hand(params, X + turn), rtol=1e-5, atol=1e-6)
+            np.testing.assert_allclose(model.predict(params, X), by_hand(params, X), rtol=1e-5, atol=1e-6)
+
+    def test_devices_take_turns(self, model, params):
+        elsewhere = params.to("CPU:1")
+        for turn in range(4):
+            for given, device in [(params, None), (params, "CPU:1"), (elsewhere, None), (elsewhere, "CPU")]:
+                y = model.predict(given, X + turn, device=device)
+                np.testing.assert_allclose(y, by_hand(params, X + turn), rtol=1e-5, atol=1e-6)
+
+    def test_threads_may_predict_at_the_same_time(self, model):
+        several = [model.init(seed=seed) for seed in range(3)]
+        failures = []
+
+        def run(params, number):
+            for turn in range(60):
+                x = X + number + turn % 7
+                if not np.allclose(model.predict(params, x), by_hand(params, x), rtol=1e-5, atol=1e-6):
+                    failures.append((number, turn))
+
+        threads = [threading.Thread(target=run, args=given) for given in zip(several, range(3), strict=True)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not failures
+
+    def test_hooks_see_the_numbers_of_each_call_and_may_keep_them(self, model, params):
+        seen = []
+        watched = model.hook("x", seen.append)
+        for turn in range(4):
+            watched.predict(params, X + turn)
+        assert all(np.array_equal(one.numpy(), X + turn) for turn, one in enumerate(seen))
+
+    def test_a_hook_added_later_is_called(self, model, params):
+        for _ in range(3):
+            model.predict(params, X)
+        doubled = model.hook("dense_1", lambda y: y * 2, compiled=True)
+        for _ in range(3):
+            np.testing.assert_allclose(doubled.predict(params, X), 2 * by_hand(params, X), rtol=1e-5, atol=1e-6)
+
+    def test_a_model_keeps_no_weights_alive(self):
+        model = ax.input((None, 4)) | ax.dense(3)
+        params = model.init()
+        for _ in range(4):
+            model.predict(params, X)
+        watched = weakref.ref(params["dense_0"]["kernel"].uop)
+        del params
+        gc.collect()
+        assert watched() is None
+        assert model.predict(model.init(), X).shape == (5, 3)
+
+    def test_a_model_that_was_run_is_copied_and_stored_as_before(self, model, params):
+        for _ in range(3):
+            model.predict(params, X)
+        again = pickle.loads(pickle.dumps(model))
+        assert again.equals(model)
+        assert np.array_equal(again.predict(params, X), model.predict(params, X))
 
 
 class TestApply:

@@ -1,15 +1,18 @@
 """A program gives what the function gives, whatever its inputs are and whatever goes wrong in it."""
 
 import _thread
+import gc
 import signal
 import threading
+from weakref import ref
 
 import numpy as np
 import pytest
 from tinygrad import Context, Tensor, dtypes, nn
 from tinygrad.helpers import TRAINING
 
-from axon_nb.engine import RUNTIME, Program, uniform, words
+from axon_nb.engine import RUNTIME, Program, native, uniform, upload, words
+from axon_nb.engine import program as program_module
 from axon_nb.engine.program import KEPT
 
 
@@ -370,6 +373,210 @@ def test_tinygrad_random_numbers_go_on_from_call_to_call():
     program = Program(lambda x: x + Tensor.rand(4))
     seen = [tuple(program(Tensor.zeros(4)).tolist()) for _ in range(4)]
     assert len(set(seen)) == 4
+
+
+def fed(program, *arrays, tensors=(), device="CPU"):
+    """Feed a program, and return its results as lists."""
+    return [one.tolist() for one in program.feed([np.asarray(a, "float32") for a in arrays], *tensors, device=device)]
+
+
+@pytest.mark.parametrize("device", ["CPU", "PYTHON"])
+def test_arrays_are_fed_as_tensors_are(device):
+    weight = Tensor([2.0], device=device).realize()
+    program = Program(lambda x, y, w: (x * w + y, (x + y).sum()))
+    for turn in range(6):
+        for size in (1, 3):
+            x, y = np.full(size, turn), np.arange(size)
+            assert fed(program, x, y, tensors=[weight], device=device) == [
+                (2.0 * x + y).tolist(), float((x + y).sum())
+            ]  # fmt: skip
+
+
+@pytest.mark.parametrize("array", [
+    np.arange(6.0).reshape(2, 3), np.arange(6, dtype="int64"), np.array(3.5, "float32"), np.array([True, False]),
+    np.arange(6, dtype="float16")[::-2], np.arange(6.0).reshape(2, 3).T,
+    np.arange(4, dtype=">f4"), np.ones(1 << 19, "float32"),
+], ids=["float64", "int64", "scalar", "bool", "strided", "turned", "big-endian", "large"])  # fmt: skip
+def test_any_array_can_be_fed(array):
+    program = Program(lambda x: (x, x != 0))
+    for turn in range(4):
+        given = array if turn % 2 == 0 else np.logical_not(array).astype(array.dtype)
+        same, marked = program.feed([given], device="CPU")
+        assert (same.dtype, same.shape) == (array.dtype.newbyteorder("="), array.shape)
+        assert np.array_equal(same, given)
+        assert np.array_equal(marked, given.astype(bool))
+
+
+def test_arrays_that_come_out_are_ones_own():
+    program = Program(lambda x: x + 1)
+    seen = [program.feed([np.full(2, turn, "float32")], device="CPU")[0] for turn in range(5)]
+    assert [one.tolist() for one in seen] == [[turn + 1.0] * 2 for turn in range(5)]
+    seen[-1][:] = 0
+    assert fed(program, [8, 8]) == [[9, 9]]
+
+
+def test_feeding_makes_no_tensors_from_the_third_call_on(monkeypatch):
+    program = Program(lambda x, w: x @ w)
+    weight = realised(numbers(4, 2))
+    calls = []
+    monkeypatch.setattr(program_module, "upload", lambda *given: calls.append(1) or upload(*given))
+    for turn in range(6):
+        assert np.allclose(program.feed([numbers(3, 4, seed=turn)], weight, device="CPU")[0],
+                           numbers(3, 4, seed=turn) @ numbers(4, 2), atol=1e-6)  # fmt: skip
+    assert len(calls) == 2
+    program.feed([np.ones((3, 1 << 18), "float32")], realised(np.ones((1 << 18, 1), "float32")), device="CPU")
+    for _ in range(3):  # large arrays are not kept
+        program.feed([np.ones((3, 1 << 18), "float32")], realised(np.ones((1 << 18, 1), "float32")), device="CPU")
+    assert len(calls) == 6
+
+
+CHANGES = [
+    pytest.param(lambda w: w.assign(Tensor([7.0])).realize(), id="assigned"),
+    pytest.param(lambda w: w.assign(Tensor([7.0])), id="assigned, not realised"),
+    pytest.param(lambda w: w.replace(Tensor([7.0]).realize()), id="replaced"),
+    pytest.param(lambda w: w.replace(Tensor([7.0])), id="replaced, not realised"),
+    pytest.param(lambda w: w.replace(Tensor([7.0, 0.0]).realize()[:1]), id="replaced by a view"),
+]
+
+
+@pytest.mark.parametrize("calls", [1, 2, 3, 4])
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("is_state", [True, False])
+def test_weights_changed_between_calls_are_seen_however_often_it_ran(change, calls, is_state):
+    weight, x = Tensor([2.0]).realize(), Tensor([10.0]).realize()
+    given = () if is_state else (weight,)
+    program, plain = (
+        Program(lambda x, *given: x * (given[0] if given else weight), state=[weight] if is_state else ())
+        for _ in range(2)
+    )
+    for _ in range(calls):
+        assert fed(program, [10], tensors=given) == [[20]]
+        assert plain(x, *given).tolist() == [20]
+    change(weight)
+    for _ in range(3):
+        assert fed(program, [10], tensors=given) == [[70]]
+        assert plain(x, *given).tolist() == [70]
+        assert plain(Tensor([20.0]), *given).tolist() == [140]
+
+
+def test_other_weights_have_other_results_in_turn():
+    program = Program(lambda x, w: x * w)
+    weights = [Tensor([float(k)]).realize() for k in range(12)]  # more than are remembered
+    for _ in range(3):
+        for k, weight in enumerate(weights):
+            assert fed(program, [10], tensors=[weight]) == [[10 * k]]
+            assert program(Tensor([5.0]), weight).tolist() == [5 * k]
+
+
+def test_the_weights_of_earlier_calls_are_not_kept_alive():
+    program = Program(lambda x, w: x * w)
+    weight, x = Tensor([3.0]).realize(), Tensor([1.0]).realize()
+    for _ in range(4):
+        assert fed(program, [10], tensors=[weight]) == [[30]]
+        assert program(x, weight).tolist() == [3]
+    watched = ref(weight.uop)
+    del weight
+    gc.collect()
+    assert watched() is None
+
+
+def test_what_a_function_keeps_of_its_inputs_stays():
+    seen = {"recorded": [], "eager": [], "reads": []}
+
+    def keep(name, reads):
+        return lambda x: seen[name].append(x) or (x * x.sum().item() if reads else x * 2)
+
+    programs = [
+        Program(keep("recorded", False)),
+        Program(keep("eager", False), eager=True),
+        Program(keep("reads", True)),
+    ]
+    for turn in range(1, 6):
+        for program in programs:
+            fed(program, [turn, turn])
+    assert [t.tolist() for t in seen["recorded"]] == [[1, 1]]
+    assert [t.tolist() for t in seen["eager"]] == [[turn, turn] for turn in range(1, 6)]
+    assert [t.tolist() for t in seen["reads"]][-5:] == [[turn, turn] for turn in range(1, 6)]
+
+
+def test_tensors_within_a_program_that_is_recorded_are_its_own():
+    inner = Program(lambda x: x * 2)
+    one = Tensor([1.0]).realize()
+    for _ in range(4):
+        inner(one)
+        fed(inner, [1])
+    outer = Program(lambda x: inner(one) + x)
+    assert [outer(Tensor([k])).tolist() for k in (1.0, 2.0)] == [[3], [4]]
+    one.assign(Tensor([5.0])).realize()
+    assert outer(Tensor([1.0])).tolist() == [11]
+
+
+def test_random_numbers_go_on_while_arrays_are_fed():
+    program = Program(lambda x: x + Tensor.rand(4))
+    assert len({str(fed(program, [0] * 4)) for _ in range(6)}) == 6
+
+
+def test_kinds_that_are_used_are_not_forgotten_for_others():
+    calls = []
+    program = Program(lambda x: calls.append(x.shape) or x + 1)
+    for size in range(1, 3 * KEPT):
+        fed(program, [1] * size)
+        assert fed(program, [1]) == [[2]]
+    assert calls.count((1,)) == 1
+
+
+def test_a_kind_that_was_forgotten_is_recorded_again():
+    calls = []
+    program = Program(lambda x: calls.append(x.shape) or x + 1)
+    for _ in range(4):
+        assert fed(program, [1]) == [[2]]
+    for size in range(2, KEPT + 3):
+        fed(program, [1] * size)
+    assert fed(program, [5]) == [[6]]
+    assert calls.count((1,)) == 2
+    program.reset()
+    assert fed(program, [6]) == [[7]]
+    assert calls.count((1,)) == 3
+
+
+@pytest.mark.parametrize("calls", [0, 1, 4])
+def test_an_interrupt_comes_after_the_numbers(monkeypatch, calls):
+    weight = Tensor([0.0]).realize()
+    program = Program(lambda x: weight.assign(weight + x) * 1, state=[weight])
+    for _ in range(calls):
+        fed(program, [1])
+    run = native.Step.run
+    monkeypatch.setattr(native.Step, "run", lambda *given: (signal.raise_signal(signal.SIGINT), run(*given)))
+    with pytest.raises(KeyboardInterrupt):
+        fed(program, [1])
+    monkeypatch.undo()
+    assert weight.tolist() == [calls + 1]
+    assert fed(program, [1]) == [[calls + 2]]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_threads_may_feed_a_program():
+    program = Program(lambda x: (x * 2, x.sum()))
+    failures = []
+
+    def feed(number):
+        for turn in range(200):
+            value = number * 1000 + turn
+            found = fed(program, [value] * 3)
+            if found != [[2 * value] * 3, 3 * value]:
+                failures.append((value, found))
+
+    threads = [threading.Thread(target=feed, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+
+
+def test_what_is_fed_beside_arrays_are_tensors():
+    with pytest.raises(TypeError, match="program 'step' takes tensors, and input 0 is float"):
+        Program(lambda x, w: x * w).feed([np.ones(1)], 2.0, device="CPU")
 
 
 def test_without_tinygrads_jit_the_function_runs_each_time():

@@ -5,6 +5,7 @@ import pytest
 from tinygrad import Tensor
 
 from axon_nb.engine import Program, Slots, download, upload
+from axon_nb.engine.transfer import Memory
 from axon_nb.errors import DeviceError
 
 ARRAYS = {
@@ -76,6 +77,39 @@ def test_an_empty_tensor_and_constants_are_read():
     assert download(Tensor.zeros(0, 3)).shape == (0, 3)
     assert download(Tensor.ones(2)).tolist() == [1, 1]
     assert download(Tensor(3)).tolist() == 3
+
+
+def test_numbers_that_numpy_has_not_come_as_those_that_it_has():
+    for tensor in (Tensor([1.5, -2.0], dtype="bfloat16"), Tensor([1.5, -2.0]).realize().cast("bfloat16").realize()):
+        array = download(tensor)
+        assert (array.dtype, array.tolist()) == (np.float32, [1.5, -2.0])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda: Tensor([1.0, 2.0]), id="not computed"),
+        pytest.param(lambda: Tensor([1.0, 2.0]).realize() + 1, id="to be computed"),
+        pytest.param(lambda: Tensor([1.0, 2.0]).realize()[1:], id="a part"),
+        pytest.param(lambda: Tensor([[1.0, 2.0]]).realize().T, id="turned"),
+        pytest.param(lambda: Tensor.ones(2), id="a constant"),
+        pytest.param(lambda: Tensor.ones(0).contiguous().realize(), id="empty"),
+        pytest.param(lambda: Tensor([1.0, 2.0], device="PYTHON").realize(), id="elsewhere"),
+        pytest.param(lambda: Tensor([1.0, 2.0]).realize().cast("bfloat16").realize(), id="bfloat16"),
+    ],
+)
+def test_only_whole_tensors_on_the_cpu_have_memory_that_numpy_sees(make):
+    assert Memory.of(make()) is None
+
+
+def test_memory_is_written_to_and_read():
+    tensor = upload(np.zeros((2, 3), "float32"))
+    memory = Memory.of(tensor)
+    memory.write(np.arange(6, dtype=">i2").reshape(3, 2).T)
+    first = memory.read()
+    memory.write(np.ones((2, 3)))
+    assert first.tolist() == [[0, 2, 4], [1, 3, 5]]
+    assert tensor.tolist() == memory.read().tolist() == [[1, 1, 1], [1, 1, 1]]
 
 
 def test_a_slot_is_filled_again_for_arrays_of_its_shape_and_kind():
