@@ -14,6 +14,7 @@ import os
 import platform
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -172,6 +173,7 @@ class Step:
         self._outer = list(outer)  # kept: a buffer goes with the last UOp that names it
         self._code = code
         self._linked = False
+        self._trial = Trial()
         self._given: Marks = ()
         """The inputs whose addresses stand in the table."""
 
@@ -184,11 +186,16 @@ class Step:
             for slot, uop in enumerate(inputs):
                 self._inputs[slot] = _address(uop.buffer)
             self._given = given
-        if self._is_wide:
+        if not self._is_wide:
+            self._enter(self._job_address, 1)
+            return
+        began = time.perf_counter_ns()
+        if self._trial.is_helped:
             _crew().call(self._enter, self)
         self._enter(self._job_address, 1)
-        if self._is_wide:
+        if self._trial.is_helped:
             _crew().rest()
+        self._trial.note(time.perf_counter_ns() - began)
 
     def _link(self, inputs: int) -> None:
         """Load the code, take the memory and write the tables."""
@@ -245,6 +252,46 @@ class Step:
     def help(self, enter: Any) -> None:
         """Take parts of this step until there are none left: what the other threads do."""
         enter(self._job_address, 0)
+
+
+class Trial:
+    """Finds out whether other threads are to help with a step, where it is brief: it is run both ways.
+
+    To wake a thread takes some 10 us, and as long again until it has left the interpreter to the one that called it.
+
+    Example:
+        >>> trial = Trial()
+        >>> for nanoseconds in [90_000] * Trial.RUNS + [80_000] * Trial.RUNS:
+        ...     trial.note(nanoseconds)
+        >>> trial.is_helped
+        False
+    """
+
+    RUNS = 8
+    """How often it is run each way; what it takes is the least of these."""
+    BRIEF = 1_000_000
+    """Nanoseconds from which on a step is worth the others' help in any case."""
+    WORTH = 0.8
+    """What part of its time a step may take with help: the others are in the way for some time afterwards."""
+
+    def __init__(self) -> None:
+        self.is_helped = True
+        """Whether others are to help with the next run."""
+        self._helped: list[int] = []
+        self._alone: list[int] = []
+        self._is_over = False
+
+    def note(self, nanoseconds: int) -> None:
+        """Take the time of a run, and choose how the next one is made."""
+        if self._is_over:
+            return
+        runs = self._helped if self.is_helped else self._alone
+        runs.append(nanoseconds)
+        if len(runs) == self.RUNS:
+            if self.is_helped:
+                self.is_helped = self._is_over = min(runs) >= self.BRIEF
+            else:
+                self.is_helped, self._is_over = min(self._helped) < self.WORTH * min(runs), True
 
 
 def _address(buffer: Buffer) -> int:

@@ -113,6 +113,62 @@ def test_what_is_not_for_the_cpu_alone_is_left_to_tinygrad():
     assert two(Tensor([2.0, 2.0]).realize()).tolist() == [3.0, 4.0]
 
 
+def timed(helped, alone):
+    """Return whether others help at last with a step that takes so many microseconds, and how each run was made."""
+    trial, made = native.Trial(), []
+    for _ in range(4 * trial.RUNS):
+        made.append(trial.is_helped)
+        trial.note(1000 * (helped if trial.is_helped else alone))
+    return trial.is_helped, made
+
+
+@pytest.mark.parametrize(
+    ("helped", "alone", "is_helped"),
+    [(100, 90, False), (100, 110, False), (100, 200, True), (999, 5000, True), (999, 500, False)],
+)
+def test_brief_steps_are_tried_both_ways(helped, alone, is_helped):
+    found, made = timed(helped, alone)
+    runs = native.Trial.RUNS
+    assert found is is_helped
+    assert made == [True] * runs + [False] * runs + [is_helped] * (2 * runs)
+
+
+def test_with_long_steps_others_help_from_the_first():
+    assert timed(1000, 1) == (True, [True] * (4 * native.Trial.RUNS))
+
+
+def test_a_slow_run_among_quick_ones_does_not_count():
+    trial = native.Trial()
+    for turn in range(2 * trial.RUNS):
+        trial.note(9_000_000 if turn % trial.RUNS == 0 else 50_000 if trial.is_helped else 200_000)
+    assert trial.is_helped
+
+
+def test_a_step_gives_the_same_alone_and_with_help(monkeypatch):
+    calls = []
+    real = native._crew()
+
+    class Crew:
+        def call(self, enter, step):
+            calls.append(step)
+            real.call(enter, step)
+
+        def rest(self):
+            real.rest()
+
+    monkeypatch.setattr(native, "_crew", Crew)
+    monkeypatch.setattr(native.Trial, "BRIEF", 1 << 62)
+    monkeypatch.setattr(native.Trial, "WORTH", 0.0)
+    x = Tensor(np.random.default_rng(0).random((64, 784), dtype=np.float32)).realize()
+    weight = Tensor(np.random.default_rng(1).random((784, 128), dtype=np.float32)).realize()
+    multiply = Program(lambda x: (x @ weight, x.sum()), state=[weight])
+    with Context(NUM_CPU_THREADS=2):  # also where there is one
+        seen = [[one.numpy() for one in multiply(x)] for _ in range(3 * native.Trial.RUNS)]
+    assert len(calls) == native.Trial.RUNS
+    for results in seen:
+        assert all(np.array_equal(one, first) for one, first in zip(results, seen[0], strict=True))
+
+
 def test_a_child_process_makes_threads_of_its_own():
     native._crew()
     before = native._crew()
