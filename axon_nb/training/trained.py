@@ -5,6 +5,7 @@ Knows nothing about how it was trained.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -58,23 +59,24 @@ class Trained:
         arrays = {names[node]: host(value) for node, value in as_inputs(self.model, x).items()}
         samples = next(iter(batch_shapes(self.model, as_inputs(self.model, arrays)).values()))[0]
         size = check_batch_size(batch_size)
-        fills = is_by_sample(self.model, training=False)
-        size = min(size, _power_of_two(samples) if fills else samples)
+        size = min(size, _power_of_two(samples) if self._fills else samples)
         found = []
         for start in range(0, samples, size):
             part = {name: array[start : start + size] for name, array in arrays.items()}
-            if fills:  # a short last batch would need a program of its own
+            if self._fills:  # a short last batch would need a program of its own
                 part = {name: filled(array, size) for name, array in part.items()}
             found.append(self._compiled(part))
         joined = found[0] if len(found) == 1 else _join(found)
         return map_tensors(joined, lambda array: array[:samples])
 
-    @property
+    @functools.cached_property
     def _compiled(self) -> Compiled:
-        if "compiled" not in self.__dict__:
-            self.__dict__["compiled"] = Compiled(self.model, self.params)
-        made: Compiled = self.__dict__["compiled"]
-        return made
+        return Compiled(self.model, self.params)
+
+    @functools.cached_property
+    def _fills(self) -> bool:
+        """Whether a batch may be filled up: no sample has a part in what others give."""
+        return is_by_sample(self.model, training=False)
 
     @property
     def _numbers(self) -> dict[str, list[float]]:
