@@ -54,13 +54,37 @@ def slide(x: Tensor, sizes: Sequence[int], strides: Sequence[int], dilation: Seq
     """
     axes = len(sizes)
     for n in range(axes):
-        axis = 2 * n + 1  # before it stand the batch, and a place and a cell of the window for each axis that is done
-        others = [i for i in range(x.ndim) if i != axis]
-        x = x.permute(*others, axis)._pool((sizes[n],), strides[n], dilation[n])
-        x = x.permute(*range(axis), x.ndim - 2, x.ndim - 1, *range(axis, x.ndim - 2))
+        x = _along(x, 2 * n + 1, sizes[n], strides[n], dilation[n])
         if n < axes - 1:
             x = apart(x)
-    return x.permute(0, *range(1, 2 * axes, 2), *range(2, 2 * axes + 1, 2), 2 * axes + 1)
+    return x.permute(0, *range(2, 2 * axes + 1, 2), *range(1, 2 * axes, 2), 2 * axes + 1)
+
+
+def _along(x: Tensor, axis: int, size: int, stride: int, dilation: int) -> Tensor:
+    """Put in the place of an axis (window, places): what is in each cell of a window, as it moves.
+
+    Rows of the axis repeated, each longer than it by the distance of two cells, begin that much further along it.
+    """
+    before, (length, *after) = x.shape[:axis], x.shape[axis:]
+
+    def shaped(*here: int) -> tuple[int, ...]:
+        return (*before, *here, *after)
+
+    def first(x: Tensor, *here: int) -> Tensor:
+        return x.shrink((*(None for _ in before), *((0, size) for size in here), *(None for _ in after)))
+
+    if size == stride == 1:
+        return x.reshape(shaped(1, length))
+    places = (length - dilation * (size - 1) - 1) // stride + 1
+    row = length * max(1, -(-(places * stride - dilation) // length)) + dilation
+    times = -(-size * row // length)
+    x = x.reshape(shaped(1, length)).expand(shaped(times, length)).reshape(shaped(times * length))
+    x = first(first(x, size * row).reshape(shaped(size, row)), size, places * stride)
+    return (
+        x
+        if stride == 1
+        else first(x.reshape(shaped(size, places, stride)), size, places, 1).reshape(shaped(size, places))
+    )
 
 
 def per_axis(size: Size, axes: int, what: str) -> tuple[int, ...]:
