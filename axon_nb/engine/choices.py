@@ -2,9 +2,10 @@
 
 Knows nothing about tensors, layers or steps.
 
-tinygrad's choice suits kernels that have many results, and read and write in the same order. Others waste most of what
-they load: a sum over rows (the gradient of a bias, the statistics of batch norm) is read column by column, one number
-of each line of cache, and so is what is turned on its way from one layer to the next.
+tinygrad computes a few numbers together and loads them four at a time, which holds LLVM to vectors of four; a plain
+loop becomes vectors of eight or sixteen. And it wastes most of what is loaded for a sum over rows (the gradient of a
+bias, the statistics of batch norm), which it reads column by column, one number of each line of cache, and for what is
+turned on its way from one layer to the next.
 """
 
 from __future__ import annotations
@@ -73,10 +74,13 @@ def _widenings(kernel: Scheduler) -> list[Widening] | None:
     if not all(isinstance(size, int) for size in kernel.full_shape):
         return None
     if kernel.reduceops:
-        return _widened(kernel, _summed_side_by_side(kernel))
+        side = _widened(kernel, _summed_side_by_side(kernel))
+        return [] if side is None and _is_sum_in_order(kernel) else side
     is_small = len(kernel.ast.backward_slice) <= FEW_NODES
     turned = _widened(kernel, _turned(kernel))
     if turned is None:
+        if _is_in_order(kernel):
+            return []  # LLVM makes vectors of such a loop by itself, and wider ones; and it is lowered once
         return None if is_small else _some(kernel)
     return [*turned, *(_widened(kernel, _axes(kernel)[-1], FEW_LANES) or ())] if is_small else turned
 
@@ -115,6 +119,21 @@ def _turned(kernel: Scheduler) -> UOp | None:
     written = [one for one in _axes(kernel) if store.get(one) == 1]
     far = [place for place in read if len(written) == 1 and place.get(written[0], 0) >= LANES[0]]
     return next((one for place in far for one in _axes(kernel) if place.get(one) == 1), None)
+
+
+def _is_in_order(kernel: Scheduler) -> bool:
+    """Tell whether what is written lies side by side along the innermost loop, and that is long enough for vectors."""
+    axes = _axes(kernel)
+    return bool(axes) and axes[-1].vmax + 1 > WHOLE and _places(kernel)[-1].get(axes[-1]) == 1
+
+
+def _is_sum_in_order(kernel: Scheduler) -> bool:
+    """Tell whether what is summed lies side by side along the innermost sum, and that is long enough for vectors."""
+    inner = kernel.rngs[kernel.unrollable_dims[-1]] if kernel.unrollable_dims else None
+    if inner is None or inner.vmax + 1 <= WHOLE or any(one.arg[0] is not Ops.ADD for one in kernel.reduceops):
+        return False
+    strides = [place[inner] for place in _places(kernel) if inner in place]
+    return bool(strides) and all(stride == 1 for stride in strides)
 
 
 def _some(kernel: Scheduler) -> list[Widening]:

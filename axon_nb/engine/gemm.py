@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from axon_nb.engine.llvm import FINISHED
+from axon_nb.engine.llvm import FINISHED, WIDE_REGISTERS
 
 DEPTH = 256
 """How much of the inner axis is done at a time: a packed panel then fits into the first-level cache."""
@@ -45,8 +45,6 @@ class Tile:
 
 NARROW, WIDE = Tile(6, 8), Tile(12, 16)
 """For 16 registers of 256 bits (or 32 of 128, two to a vector), and for 32 of 512 bits."""
-_WIDE_REGISTERS = '"prefer-vector-width"="512" "min-legal-vector-width"="512"'
-"""Without it LLVM halves such vectors on processors of which the first ones slowed down for them."""
 
 
 @dataclass(frozen=True)
@@ -250,7 +248,7 @@ def source(product: Product, abi: str = "") -> str:
         f"declare void @llvm.masked.store.v{lanes}f32.p0({vector}, ptr, i32, <{lanes} x i1>)",
     ))  # fmt: skip
     given = f"ptr noalias %c, ptr noalias %a, ptr noalias %b{part}"
-    head = f"define {abi}void @{p.name}({given}) {_WIDE_REGISTERS if p.wide else ''} {{\nentry:"
+    head = f"define {abi}void @{p.name}({given}) {WIDE_REGISTERS if p.wide else ''} {{\nentry:"
     return "\n".join([FINISHED, declared, head, *w.lines, "}", ""])
 
 

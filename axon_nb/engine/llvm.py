@@ -25,7 +25,7 @@ from tinygrad import dtypes
 from tinygrad.device import Compiler, _Device
 from tinygrad.dtype import AddrSpace
 from tinygrad.helpers import DEV, Target, getenv
-from tinygrad.renderer.llvmir import CPULLVMRenderer, LLVMRenderer, base_rewrite, ldt
+from tinygrad.renderer.llvmir import CPULLVMRenderer, LLVMRenderer, base_rewrite, flags, ldt
 from tinygrad.uop.ops import Ops, PatternMatcher, UOp, UPat
 
 from axon_nb.errors import DeviceError
@@ -157,6 +157,15 @@ def _render_root(renamed: dict[UOp, str], root: UOp) -> str:
     return f"  {renamed[root]} = call {kind} @llvm.sqrt.{_SUFFIX[kind]}({kind} {renamed[root.src[0]]})"
 
 
+def _render_sum(renamed: dict[UOp, str], total: UOp) -> str | None:
+    """Render what is added to a running sum, in any order: a loop then sums in vectors, and more exactly."""
+    running = [one for one in total.src if one.op is Ops.LOAD and one.src[0].addrspace is AddrSpace.REG]
+    if not running or total.dtype not in dtypes.floats:
+        return None
+    left, right = (renamed[one] for one in total.src)
+    return f"  {renamed[total]} = fadd reassoc{flags} {ldt(total.dtype)} {left}, {right}"
+
+
 _SUFFIX = {"half": "f16", "float": "f32", "double": "f64"}
 
 
@@ -165,6 +174,10 @@ def _argument_type(argument: UOp) -> str:
     if in_memory and argument.op in (Ops.INDEX, Ops.BUFFER, Ops.PARAM, Ops.AFTER):
         return "ptr"
     return str(ldt(argument.dtype))
+
+
+WIDE_REGISTERS = '"prefer-vector-width"="512" "min-legal-vector-width"="512"'
+"""What a function says to have vectors of 512 bits: the first processors that had them slowed down, so LLVM asks."""
 
 
 class ClangRenderer(CPULLVMRenderer):
@@ -176,13 +189,18 @@ class ClangRenderer(CPULLVMRenderer):
     _calls = (UPat(Ops.CALL, src=(UPat(),), allow_any_len=True, name="call"), lambda ctx, call: _render_call(ctx, call))
     # Without it tinygrad computes a power of 1/2 by logarithms: a hundred instructions a number, and less exact.
     _roots = (UPat(Ops.SQRT, name="root"), lambda ctx, root: _render_root(ctx, root))
-    string_rewrite = PatternMatcher([_calls, _roots]) + base_rewrite
+    _sums = (UPat(Ops.ADD, name="total"), lambda ctx, total: _render_sum(ctx, total))
+    string_rewrite = PatternMatcher([_calls, _roots, _sums]) + base_rewrite
     code_for_op: ClassVar[dict[Ops, Any]] = {**CPULLVMRenderer.code_for_op, Ops.SQRT: lambda: None}
 
     def __init__(self, target: Target) -> None:
         # Past CPULLVMRenderer.__init__, which loads the libLLVM of the system.
         LLVMRenderer.__init__(self, target)
-        self.compiler = LlvmliteCompiler(target.arch)
+        self.compiler: LlvmliteCompiler = LlvmliteCompiler(target.arch)
+
+    def _render_footer(self, uops: list[UOp]) -> str:
+        plain = super()._render_footer(uops)
+        return plain.replace("{", f"{{ {WIDE_REGISTERS}") if self.compiler.wide else plain
 
 
 class LlvmliteCompiler(Compiler):

@@ -42,6 +42,8 @@ TABLE = (
     Private("tinygrad.renderer.llvmir.LLVMRenderer", "its __init__ sets the target and loads no LLVM", ("target",)),
     Private("tinygrad.renderer.llvmir.base_rewrite", "the patterns that ours extend"),
     Private("tinygrad.renderer.llvmir.ldt", "the LLVM name of a dtype", ("dt",)),
+    Private("tinygrad.renderer.llvmir.flags", "what LLVM may do with arithmetic"),
+    Private("tinygrad.uop.ops.Ops.LOAD", "tells a running sum"),
     Private("tinygrad.helpers.Target", "what a renderer is made for"),
     Private("tinygrad.helpers.Target.arch", "processor and features"),
     Private("tinygrad.helpers.Target.device", "named by DEV"),

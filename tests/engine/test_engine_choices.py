@@ -1,5 +1,7 @@
 """Kernels that tinygrad lays out badly for a CPU are laid out otherwise, and give the same numbers."""
 
+import re
+
 import numpy as np
 import pytest
 from tinygrad import Device, Tensor
@@ -8,6 +10,7 @@ from tinygrad.codegen.opt.postrange import Scheduler
 from tinygrad.helpers import Context
 
 from axon_nb.engine import SETTINGS, Program, choices
+from axon_nb.engine.llvm import LlvmliteCompiler
 
 
 def numbers(*shape, seed=0):
@@ -66,12 +69,12 @@ def test_numbers_that_lie_side_by_side_are_computed_together(name, chosen):
 @pytest.mark.parametrize(
     ("function", "shape"),
     [
-        (lambda x: x.sum(1), (64, 301)),  # along rows
-        (lambda x: x.sum(0), (301, 7)),  # nothing divides
-        (lambda x: x * 2, (64, 64)),
-        (lambda x: x.T.contiguous(), (129, 7)),
+        (lambda x: x.max(1), (64, 301)),  # that of vectors would have to know what to do with NaN
+        (lambda x: x.sum(0), (301, 7)),
+        (lambda x: x.sum(1), (301, 7)),
+        (lambda x: x.T.contiguous(), (6, 7)),
     ],
-    ids=["along rows", "seven columns", "in order", "turned, seven"],
+    ids=["the largest of a row", "seven columns", "rows of seven", "turned, six"],
 )
 def test_others_are_left_to_tinygrad(function, shape, monkeypatch):
     asked = []
@@ -79,6 +82,37 @@ def test_others_are_left_to_tinygrad(function, shape, monkeypatch):
     monkeypatch.setattr(SETTINGS, "cache", False)
     run(function, numbers(*shape, seed=5))
     assert not asked
+
+
+IN_ORDER = {
+    "in order": (lambda x: (x * 2).sigmoid(), [(64, 65)]),
+    "with a number for each column": (lambda x, y: (x + y).gelu(), [(64, 65), (1, 65)]),
+    "a sum along rows": (lambda x: x.exp().sum(1), [(64, 301)]),
+    "a mean of squares": (lambda x, y: (x - y).square().mean(1), [(64, 301), (64, 1)]),
+}
+
+
+@pytest.mark.parametrize("name", IN_ORDER)
+def test_plain_loops_are_left_to_llvm_which_makes_vectors_of_them(name, chosen, monkeypatch):
+    function, shapes = IN_ORDER[name]
+    sources = []
+    compile_ = LlvmliteCompiler.compile
+    monkeypatch.setattr(LlvmliteCompiler, "compile", lambda self, src: sources.append(src) or compile_(self, src))
+    tensors = [numbers(*shape, seed=n) for n, shape in enumerate(shapes)]
+    with Context(CACHELEVEL=0):
+        found = run(function, *tensors)
+    assert chosen[0] == []
+    assert re.search(r"<(8|16|4) x float>", optimised(sources[0]))
+    expected = function(*(one.cast("float64") for one in tensors)).numpy()
+    np.testing.assert_allclose(found[0], expected, rtol=2e-6, atol=1e-6)
+
+
+def optimised(source):
+    """What LLVM makes of a kernel."""
+    compiler = Device["CPU"].compiler
+    with compiler._llvm.create_context() as context, compiler._llvm.parse_assembly(source, context) as module:
+        compiler._optimize(module)
+        return str(module)
 
 
 def test_a_large_kernel_computes_fewer_numbers_together(chosen):
