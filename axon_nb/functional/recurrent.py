@@ -14,7 +14,7 @@ from tinygrad import Tensor
 from axon_nb.checks import expect
 from axon_nb.errors import ShapeError
 from axon_nb.functional.axes import one_axis
-from axon_nb.functional.scan_kernels import Cell
+from axon_nb.functional.scan_cell import Cell
 from axon_nb.functional.steps import (
     Function,
     States,

@@ -1,4 +1,4 @@
-"""Owns what the kernels of a scan compute, in tinygrad's kernel language: sizes, products, one step and its gradient.
+"""Owns what the kernels of a scan compute, in tinygrad's kernel language: products, one step and its gradient.
 
 Knows nothing about tensors, nor about how loops are arranged: ``scan_serial`` and ``scan_shared`` do that.
 """
@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import functools
 import itertools
-import math
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 from tinygrad import UOp
 from tinygrad.dtype import DType
@@ -20,59 +18,22 @@ from tinygrad.mixin.gradient import compute_gradient
 from tinygrad.renderer import Estimates
 from tinygrad.uop.ops import AxisType, KernelInfo, Ops, PatternMatcher, UPat, graph_rewrite
 
+from axon_nb.functional.scan_cell import Cell, Sizes
+from axon_nb.functional.scan_loops import Axes, Spot
+
 # What an activation notes for the gradient of tensors (detach) means nothing in a kernel: there it is written already.
 _WITHOUT_MARKS = PatternMatcher([(UPat((Ops.DETACH, Ops.CONTIGUOUS_BACKWARD), name="mark"), lambda mark: mark.src[0])])
 
-Step = Callable[[Sequence[Any], Sequence[Any], Sequence[Any]], tuple[Any, ...]]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """What a recurrent cell does to each unit by itself.
-
-    ``step`` makes the next states of projected inputs, recurrent products (of both one for each gate) and states. The
-    first state is the output, and is what the recurrent kernel multiplies. A step is called with tensors, and with the
-    single numbers of a kernel: it may use arithmetic and functions of each number.
-    """
-
-    step: Step
-    gates: int
-    states: int
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """How large everything is; dense cells have no spatial axes and no window."""
-
-    batch: int
-    time: int
-    spatial: tuple[int, ...]
-    units: int
-    window: tuple[int, ...]
-
-    @property
-    def items(self) -> int:
-        """Numbers in one state of one sample."""
-        return math.prod(self.spatial) * self.units
-
-    def states(self, count: int) -> tuple[int, ...]:
-        """Shape of all states at all times."""
-        return (count, self.time + 1, self.batch, *self.spatial, self.units)
-
-    def steps(self, gates: int) -> tuple[int, ...]:
-        """Shape of what there is for each gate and step."""
-        return (self.time, self.batch, *self.spatial, gates * self.units)
-
-    def macs(self, gates: int) -> int:
-        """Multiply-adds of the recurrent products."""
-        return self.batch * self.time * self.items * math.prod(self.window) * gates * self.units
-
 
 class Forward(NamedTuple):
-    """The buffers of the kernel over time. It fills the first two."""
+    """The buffers of the kernel over time. It fills the first ones; products are sums where the cell only adds.
+
+    ``scratch`` is for the products of one step, if the kernels want it.
+    """
 
     states: UOp
     products: UOp
+    scratch: UOp | None
     projected: UOp
     kernel: UOp
     first: UOp
@@ -81,43 +42,20 @@ class Forward(NamedTuple):
 
 
 class Backward(NamedTuple):
-    """The buffers of the kernel back through time. It fills the first three, and the next two where they are given."""
+    """The buffers of the kernel back through time. It fills the first three; a cell may not need the last three.
 
-    of_projected: UOp
+    Of a cell that only adds, products are sums, and nothing is needed of what was projected.
+    """
+
+    of_projected: UOp | None
     of_products: UOp
     carry: UOp
-    of_kernel: UOp | None
-    of_bias: UOp | None
     above: UOp
-    states: UOp
-    products: UOp
-    projected: UOp
     turned: UOp
     mask: UOp | None
-
-
-class Axes:
-    """Makes the axes of a kernel: those made first go around those made later."""
-
-    def __init__(self) -> None:
-        self._ids = itertools.count()
-
-    def __call__(self, size: int, kind: AxisType = AxisType.WEAK) -> UOp:
-        """Make one. Of a single cell it is no loop, but the number 0."""
-        return UOp.const(0) if size == 1 else UOp.range(size, next(self._ids), kind)
-
-
-class Spot(NamedTuple):
-    """Where a number is: sample, cell of the spatial axes, unit."""
-
-    sample: UOp
-    place: tuple[UOp, ...]
-    unit: UOp
-
-    @property
-    def flat(self) -> tuple[UOp, ...]:
-        """All of it, as an index."""
-        return (self.sample, *self.place, self.unit)
+    projected: UOp | None
+    products: UOp
+    states: UOp
 
 
 Read = Callable[[tuple[UOp, ...], UOp], UOp]
@@ -130,34 +68,40 @@ Gradients = tuple[list[UOp], list[UOp], list[UOp]]
 class Kernels(ABC):
     """Writes both kernels for one cell and its sizes."""
 
-    sums_kernel: ClassVar[bool]
-    """Whether the way back sums the gradients of kernel and bias too; else that is left to products of tensors."""
-
     def __init__(self, cell: Cell, sizes: Sizes, dtype: DType, *, biased: bool, masked: bool) -> None:
         self.cell, self.sizes, self.dtype = cell, sizes, dtype
         self.biased, self.masked = biased, masked
 
+    @property
+    def filled(self) -> list[tuple[int, ...]]:
+        """Shapes of what the kernel over time fills: states, products, and perhaps scratch."""
+        return [self.sizes.states(self.cell.states), self.sizes.steps(self.cell.gates)]
+
     def forward(self, *buffers: UOp) -> UOp:
-        """Write the kernel over time: it fills the first two buffers."""
-        states, products, projected, kernel, first, *rest = buffers
-        bias, mask = self._optional(rest)
-        at = Forward(states, products, projected, kernel, first, bias, mask)
+        """Write the kernel over time: it fills the first buffers."""
+        states, products, *scratch = (one.reshape(shape) for one, shape in zip(buffers, self.filled, strict=False))
+        projected, kernel, first, *rest = buffers[len(self.filled) :]
+        bias, mask = (rest[0] if self.biased else None), (rest[-1] if self.masked else None)
+        at = Forward(states, products, scratch[0] if scratch else None, projected, kernel, first, bias, mask)
         return self._sink(self.write_forward(at), "scan")
 
     def backward(self, *buffers: UOp) -> UOp:
         """Write the kernel back through time: it fills the buffers before ``above``."""
-        of_projected, of_products, carry, *rest = buffers
-        sums = 1 + self.biased if self.sums_kernel else 0
-        of_kernel, of_bias = (*rest[:sums], None, None)[:2]
-        above, states, products, projected, turned, *masks = rest[sums:]
-        mask = masks[0] if masks else None
-        at = Backward(
-            of_projected, of_products, carry, of_kernel, of_bias, above, states, products, projected, turned, mask
-        )
-        return self._sink(self.write_backward(at), "scan_back")
+        given, apart = iter(buffers), not self.cell.adds
+        of_projected = self._steps(next(given)) if apart else None
+        of_products, carry, above, turned = itertools.islice(given, 4)
+        mask = next(given) if self.masked else None
+        projected = next(given) if apart else None
+        products, states = given
+        filled = of_projected, self._steps(of_products), carry
+        read = self._states(above), turned, mask, projected, self._steps(products), self._states(states)
+        return self._sink(self.write_backward(Backward(*filled, *read)), "scan_back")
 
-    def _optional(self, rest: Sequence[UOp]) -> tuple[UOp | None, UOp | None]:
-        return (rest[0] if self.biased else None), (rest[-1] if self.masked else None)
+    def _states(self, buffer: UOp) -> UOp:
+        return buffer.reshape(self.sizes.states(self.cell.states))
+
+    def _steps(self, buffer: UOp) -> UOp:
+        return buffer.reshape(self.sizes.steps(self.cell.gates))
 
     @abstractmethod
     def write_forward(self, at: Forward) -> UOp:
@@ -186,22 +130,6 @@ class Kernels(ABC):
         number = _where(inside, read(near, depth).cast(self.dtype))
         return [_summed(number * kernel[(*over, one)].cast(self.dtype), over) for one in columns]
 
-    def kernel_gradient(
-        self, axes: Axes, at: Backward, products: UOp, t: UOp, taps: tuple[UOp, ...], depth: UOp, column: UOp
-    ) -> UOp:
-        """Sum what one step adds to the gradient of a number of the kernel."""
-        over = [axes(size, AxisType.REDUCE) for size in (self.sizes.batch, *self.sizes.spatial)]
-        sample, *place = over
-        near, inside = self._near(tuple(place), taps, 1)
-        number = _where(inside, at.states[(0, t, sample, *near, depth)])
-        return _summed(number * products[(t, sample, *place, column)], over)
-
-    def bias_gradient(self, axes: Axes, products: UOp, t: UOp, column: UOp) -> UOp:
-        """Sum what one step adds to the gradient of a number of the bias."""
-        over = [axes(size, AxisType.REDUCE) for size in (self.sizes.batch, *self.sizes.spatial)]
-        sample, *place = over
-        return _summed(products[(t, sample, *place, column)], over)
-
     def _near(self, place: Sequence[UOp], taps: Sequence[UOp], sign: int) -> tuple[tuple[UOp, ...], UOp | None]:
         """Return the cells under a window's cells, and whether these are inside."""
         inside: UOp | None = None
@@ -217,64 +145,73 @@ class Kernels(ABC):
         """Add the bias of a column, if there is one."""
         return sum_ if bias is None else sum_ + bias[column].cast(self.dtype)
 
-    def column(self, gate: int, unit: UOp) -> UOp:
-        """Return the column of a gate's unit."""
-        return unit + gate * self.sizes.units
+    def joined(self, at: Forward, products: Sequence[UOp], spot: Spot, t: UOp) -> list[UOp]:
+        """Return what is kept of the products of a unit's gates: of a cell that only adds, with what was projected."""
+        if not self.cell.adds:
+            return list(products)
+        return [product + one for product, one in zip(products, self.gates(at.projected, spot, t), strict=True)]
 
-    def gate(self, spot: Spot, t: UOp, gate: int) -> tuple[UOp, ...]:
-        """Return the index of a unit's gate at a step."""
-        return (t, spot.sample, *spot.place, self.column(gate, spot.unit))
+    def keep_products(self, products: UOp, values: Sequence[UOp], spot: Spot, t: UOp) -> list[UOp]:
+        """Store the products of a unit's gates; return the stores."""
+        return [products[self.gate(spot, n).at(t)].store(value) for n, value in enumerate(values)]
 
-    def state(self, number: int, spot: Spot, t: UOp | int) -> tuple[Any, ...]:
-        """Return the index of a unit's state at a time."""
-        return (number, t, *spot.flat)
+    def gate(self, spot: Spot, gate: int) -> Spot:
+        """Return the place of a unit's gate among the columns."""
+        return spot._replace(unit=spot.unit + gate * self.sizes.units)
+
+    def gates(self, buffer: UOp | None, spot: Spot, t: UOp) -> list[Any]:
+        """Return the numbers of a unit's gates at a step, or zeros."""
+        found = [self.gate(spot, n).at(t) for n in range(self.cell.gates)]
+        return [0.0 if buffer is None else buffer[index].cast(self.dtype) for index in found]
 
     def advance(self, at: Forward, states: UOp, products: Sequence[UOp], spot: Spot, t: UOp) -> list[UOp]:
         """Return the states of a unit after a step."""
-        inputs = [at.projected[self.gate(spot, t, n)].cast(self.dtype) for n in range(self.cell.gates)]
-        before = [states[self.state(s, spot, t)] for s in range(self.cell.states)]
+        inputs = self.gates(None if self.cell.adds else at.projected, spot, t)
+        before = [states[(s, *spot.at(t))] for s in range(self.cell.states)]
         return self._masked(at.mask, spot, t, self.cell.step(inputs, products, before), before)
 
     def retreat(self, at: Backward, carry: UOp, spot: Spot, t: UOp) -> Gradients:
         """Return the gradients of a unit at a step: the step's own, by tinygrad's rules, number by number."""
-        inputs = [at.projected[self.gate(spot, t, n)].cast(self.dtype) for n in range(self.cell.gates)]
-        products = [at.products[self.gate(spot, t, n)] for n in range(self.cell.gates)]
-        before = [at.states[self.state(s, spot, t)] for s in range(self.cell.states)]
+        inputs, products = (self.gates(buffer, spot, t) for buffer in (at.projected, at.products))
+        before = [at.states[(s, *spot.at(t))] for s in range(self.cell.states)]
         after = self._masked(at.mask, spot, t, self.cell.step(inputs, products, before), before)
-        above = [at.above[self.state(s, spot, t + 1)] + carry[(s, *spot.flat)] for s in range(self.cell.states)]
+        above = [at.above[(s, *spot.at(t + 1))] + carry[(s, *spot.flat)] for s in range(self.cell.states)]
         goal = functools.reduce(operator.add, map(operator.mul, after, above))
-        found = compute_gradient(goal, goal.const_like(1), {*inputs, *products, *before})
-        of_inputs, of_products, of_before = (
-            [found.get(one, goal.const_like(0)) for one in group] for group in (inputs, products, before)
-        )
+        groups = [] if at.projected is None else inputs, products, before
+        found = compute_gradient(goal, goal.const_like(1), {one for group in groups for one in group})
+        of_inputs, of_products, of_before = ([found.get(one, goal.const_like(0)) for one in group] for group in groups)
         return of_inputs, of_products, of_before
 
     def _masked(self, mask: UOp | None, spot: Spot, t: UOp, new: Sequence[UOp], old: Sequence[UOp]) -> list[UOp]:
         if mask is None:
             return list(new)
-        real = mask[t, spot.sample] != 0
+        real = mask[spot.sample, t] != 0
         return [real.where(one, other) for one, other in zip(new, old, strict=True)]
 
     def keep_first(self, at: Forward, spot: Spot) -> list[UOp]:
         """Store the initial states of a unit; return the stores."""
-        return [at.states[self.state(s, spot, 0)].store(at.first[(s, *spot.flat)]) for s in range(self.cell.states)]
+        return [at.states[(s, *spot.at(0))].store(at.first[(s, *spot.flat)]) for s in range(self.cell.states)]
 
     def keep_states(self, states: UOp, values: Sequence[UOp], spot: Spot, t: UOp) -> list[UOp]:
         """Store the states of a unit after a step; return the stores."""
-        return [states[self.state(s, spot, t + 1)].store(value) for s, value in enumerate(values)]
+        return [states[(s, *spot.at(t + 1))].store(value) for s, value in enumerate(values)]
 
     def clear(self, carry: UOp, spot: Spot) -> list[UOp]:
         """Store zeros where the gradients of a unit's states are summed; return the stores."""
         return [carry[(s, *spot.flat)].store(0.0) for s in range(self.cell.states)]
 
-    def keep_gradients(
-        self, at: Backward, carry: UOp, spot: Spot, t: UOp, inputs: list[UOp], products: list[UOp], before: list[UOp]
-    ) -> list[UOp]:
+    def keep_gradients(self, at: Backward, carry: UOp, spot: Spot, t: UOp, gradients: Gradients) -> list[UOp]:
         """Store the gradients of a unit at a step; return the stores."""
+        of_inputs, of_products, of_before = gradients
+        of_gates = [(at.of_projected, of_inputs), (at.of_products, of_products)]
         return [
-            *(at.of_projected[self.gate(spot, t, n)].store(value) for n, value in enumerate(inputs)),
-            *(at.of_products[self.gate(spot, t, n)].store(value) for n, value in enumerate(products)),
-            *(carry[(s, *spot.flat)].store(value) for s, value in enumerate(before)),
+            *(
+                buffer[self.gate(spot, n).at(t)].store(value)
+                for buffer, values in of_gates
+                if buffer is not None
+                for n, value in enumerate(values)
+            ),
+            *(carry[(s, *spot.flat)].store(value) for s, value in enumerate(of_before)),
         ]
 
 
@@ -285,19 +222,3 @@ def _where(inside: UOp | None, number: UOp) -> UOp:
 def _summed(term: UOp, axes: Sequence[UOp]) -> UOp:
     loops = [axis for axis in axes if axis.op is Ops.RANGE]
     return term.reduce(*loops, arg=Ops.ADD) if loops else term
-
-
-def every(stores: Sequence[UOp], *axes: UOp) -> UOp:
-    """Do stores in every cell of the axes."""
-    return UOp.group(*stores).end(*(axis for axis in axes if axis.op is Ops.RANGE))
-
-
-def divisor(size: int, limit: int, step: int = 1) -> int:
-    """Return the largest divisor of a size up to a limit; multiples of ``step`` go first.
-
-    Example:
-        >>> divisor(40, 16), divisor(40, 16, step=4), divisor(7, 4)
-        (10, 8, 1)
-    """
-    fitting = [n for n in range(1, min(size, limit) + 1) if size % n == 0]
-    return max(fitting, key=lambda n: (n % step == 0, n))

@@ -10,15 +10,14 @@ from tinygrad import UOp
 from tinygrad.dtype import AddrSpace
 from tinygrad.uop.ops import AxisType
 
-from axon_nb.functional.scan_kernels import Axes, Backward, Forward, Kernels, Spot, divisor, every
+from axon_nb.functional.scan_kernels import Backward, Forward, Kernels
+from axon_nb.functional.scan_loops import Axes, Spot, divisor, every
 
 _LANES = 256  # threads in a group: as many as every GPU can start
 
 
 class SharedKernels(Kernels):
     """Kernels of a group of threads for each sample."""
-
-    sums_kernel = False  # a sum over samples: their threads do not wait for each other
 
     def write_forward(self, at: Forward) -> UOp:  # noqa: D102
         z, axes = self.sizes, Axes()
@@ -30,12 +29,13 @@ class SharedKernels(Kernels):
         t = axes(z.time)
         states, near = at.states.after(begun, t), near.after(begun, t)
         spot, turn = self._own(axes, sample, lane)
-        columns = [self.column(n, spot.unit) for n in range(self.cell.gates)]
+        columns = [self.gate(spot, n).unit for n in range(self.cell.gates)]
         sums = self.product(axes, lambda place, unit: near[(t % 2, *place, unit)], at.kernel, spot.place, columns, 1)
         sums = [self.biased_sum(at.bias, sum_, column) for sum_, column in zip(sums, columns, strict=True)]
+        sums = self.joined(at, sums, spot, t)
         values = self.advance(at, states, sums, spot, t)
         stores = [
-            *(at.products[(t, sample, *spot.place, c)].store(s) for c, s in zip(columns, sums, strict=True)),
+            *self.keep_products(at.products, sums, spot, t),
             *self.keep_states(states, values, spot, t),
             near[((t + 1) % 2, *spot.place, spot.unit)].store(values[0]),
         ]
@@ -51,9 +51,10 @@ class SharedKernels(Kernels):
         t = z.time - 1 - back
         carry, near = at.carry.after(cleared, back), near.after(back)
         spot, turn = self._own(axes, sample, lane)
-        inputs, products, before = self.retreat(at, carry, spot, t)
-        shares = [near[(*spot.place, self.column(n, spot.unit))].store(value) for n, value in enumerate(products)]
-        done = every([*self.keep_gradients(at, carry, spot, t, inputs, products, before), *shares], turn)
+        found = self.retreat(at, carry, spot, t)
+        _, products, _ = found
+        shares = [near[(*spot.place, self.gate(spot, n).unit)].store(value) for n, value in enumerate(products)]
+        done = every([*self.keep_gradients(at, carry, spot, t, found), *shares], turn)
         carry, near = carry.after(done), near.after(done)
         spot, turn = self._own(axes, sample, lane)
         (sum_,) = self.product(axes, lambda place, unit: near[(*place, unit)], at.turned, spot.place, [spot.unit], -1)

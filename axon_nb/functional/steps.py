@@ -14,7 +14,7 @@ from axon_nb.errors import ShapeError
 from axon_nb.functional import window
 from axon_nb.functional.activations import activate
 from axon_nb.functional.scan import fits, scan
-from axon_nb.functional.scan_kernels import Cell
+from axon_nb.functional.scan_cell import Cell
 from axon_nb.options import activations
 
 Function = str | Callable[..., Any] | None
@@ -26,7 +26,7 @@ _LOWEST = -80.0  # exp(80) is finite; what tinygrad makes of sigmoid's gradient 
 
 def rnn_step(activation: Function) -> Cell:
     """Make the simple recurrent cell: tanh(x + h)."""
-    return Cell(lambda x, h, states: (_apply(activation, x[0] + h[0]),), gates=1, states=1)
+    return Cell(lambda x, h, states: (_apply(activation, x[0] + h[0]),), gates=1, states=1, adds=True)
 
 
 def lstm_step(activation: Function, gate: Function, forget_bias: float) -> Cell:
@@ -38,7 +38,7 @@ def lstm_step(activation: Function, gate: Function, forget_bias: float) -> Cell:
         cell = _apply(gate, keep) * states[1] + _apply(gate, enter) * _apply(activation, new)
         return _apply(gate, leave) * _apply(activation, cell), cell
 
-    return Cell(step, gates=4, states=2)
+    return Cell(step, gates=4, states=2, adds=True)
 
 
 def gru_step(activation: Function, gate: Function) -> Cell:
@@ -87,21 +87,20 @@ def run(
         projected (batch, time, *spatial, gates * units), kernel (*window, units, gates * units), initial states
         (batch, *spatial, units), mask (batch, time) -> each state (batch, time, *spatial, units)
     """
-    by_time = projected.transpose(0, 1)
-    marks = None if mask is None else (mask != 0).transpose(0, 1)
-    if unroll or not fits(cell, by_time, kernel):
-        return _unrolled(cell, by_time, kernel, initial, bias, marks)
-    states = scan(cell, by_time, kernel, initial, bias=bias, mask=marks)[:, 1:].cast(projected.dtype)
-    return tuple(states[n].transpose(0, 1) for n in range(cell.states))
+    marks = None if mask is None else mask != 0
+    if unroll or not fits(cell, projected, kernel):
+        return _unrolled(cell, projected, kernel, initial, bias, marks)
+    states = scan(cell, projected, kernel, initial, bias=bias, mask=marks)[:, :, 1:].cast(projected.dtype)
+    return tuple(states[n] for n in range(cell.states))
 
 
 def _unrolled(
     cell: Cell, projected: Tensor, kernel: Tensor, initial: Sequence[Tensor], bias: Tensor | None, mask: Tensor | None
 ) -> States:
     states, steps = tuple(initial), []
-    for t in range(projected.shape[0]):
+    for t in range(projected.shape[1]):
         product = multiply(states[0], kernel, bias)
-        now = once(cell, projected[t], product, states, None if mask is None else mask[t])
+        now = once(cell, projected[:, t], product, states, None if mask is None else mask[:, t])
         states = tuple(state.contiguous() for state in now)  # else each step's kernel computes all steps before it
         steps.append(states)
     return tuple(Tensor.stack(*column, dim=1) for column in zip(*steps, strict=True))
