@@ -154,7 +154,17 @@ def _matrix(factor: _Factor, batch: list[int], first: list[int], second: list[in
     wanted = tuple(known[axis] for axis in order if axis is not None)
     if wanted != tuple(range(len(wanted))):
         tensor = tensor.permute(wanted)
-    return _laid_out(tensor).contiguous().reshape((math.prod(tensor.shape),)), is_turned
+    stands = _laid_out(tensor)
+    if not _is_written(stands):
+        stands = stands.contiguous()
+    return stands.reshape((math.prod(tensor.shape),)), is_turned
+
+
+def _is_written(tensor: UOp) -> bool:
+    """Tell whether a tensor is what a kernel of ours wrote, as it lies: a copy would be the same once more."""
+    while tensor.op is Ops.RESHAPE:
+        tensor = tensor.src[0]
+    return tensor.op is Ops.AFTER
 
 
 def _laid_out(tensor: UOp) -> UOp:
