@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from tinygrad import dtypes
+from tinygrad.codegen.opt import OptOps
 from tinygrad.device import Compiler, _Device
 from tinygrad.dtype import AddrSpace
 from tinygrad.helpers import DEV, Target, getenv
@@ -158,12 +159,24 @@ def _render_root(renamed: dict[UOp, str], root: UOp) -> str:
 
 
 def _render_sum(renamed: dict[UOp, str], total: UOp) -> str | None:
-    """Render what is added to a running sum, in any order: a loop then sums in vectors, and more exactly."""
-    running = [one for one in total.src if one.op is Ops.LOAD and one.src[0].addrspace is AddrSpace.REG]
-    if not running or total.dtype not in dtypes.floats:
+    """Render what a loop adds to a running sum, in any order: LLVM then sums in vectors, which is also more exact."""
+    if total.dtype not in dtypes.floats or not any(map(_is_running, total.src)):
         return None
     left, right = (renamed[one] for one in total.src)
     return f"  {renamed[total]} = fadd reassoc{flags} {ldt(total.dtype)} {left}, {right}"
+
+
+def _is_running(number: UOp) -> bool:
+    """Tell whether a number is read from a register within the loop that writes it."""
+    if number.op is not Ops.LOAD or number.src[0].addrspace is not AddrSpace.REG:
+        return False
+    return not any(one.op is Ops.END for one in number.src[0].src[0].src)
+
+
+def _is_plain_loop(kernel: UOp) -> bool:
+    """Tell whether tinygrad computes no numbers of a kernel together."""
+    opts = getattr(kernel.arg, "applied_opts", None)
+    return opts is not None and not any(opt.op in (OptOps.UPCAST, OptOps.UNROLL) for opt in opts)
 
 
 _SUFFIX = {"half": "f16", "float": "f32", "double": "f64"}
@@ -189,8 +202,9 @@ class ClangRenderer(CPULLVMRenderer):
     _calls = (UPat(Ops.CALL, src=(UPat(),), allow_any_len=True, name="call"), lambda ctx, call: _render_call(ctx, call))
     # Without it tinygrad computes a power of 1/2 by logarithms: a hundred instructions a number, and less exact.
     _roots = (UPat(Ops.SQRT, name="root"), lambda ctx, root: _render_root(ctx, root))
+    string_rewrite = PatternMatcher([_calls, _roots]) + base_rewrite
     _sums = (UPat(Ops.ADD, name="total"), lambda ctx, total: _render_sum(ctx, total))
-    string_rewrite = PatternMatcher([_calls, _roots, _sums]) + base_rewrite
+    _any_order = PatternMatcher([_sums]) + string_rewrite
     code_for_op: ClassVar[dict[Ops, Any]] = {**CPULLVMRenderer.code_for_op, Ops.SQRT: lambda: None}
 
     def __init__(self, target: Target) -> None:
@@ -198,9 +212,15 @@ class ClangRenderer(CPULLVMRenderer):
         LLVMRenderer.__init__(self, target)
         self.compiler: LlvmliteCompiler = LlvmliteCompiler(target.arch)
 
+    def render(self, uops: list[UOp]) -> str:
+        """Write a kernel as LLVM IR."""
+        # Only there: of equal sums within a kernel none is to be added in another order than the others.
+        self.string_rewrite = self._any_order if _is_plain_loop(uops[-1]) else type(self).string_rewrite
+        return super().render(uops)
+
     def _render_footer(self, uops: list[UOp]) -> str:
         plain = super()._render_footer(uops)
-        return plain.replace("{", f"{{ {WIDE_REGISTERS}") if self.compiler.wide else plain
+        return plain.replace("{", f"{{ {WIDE_REGISTERS}") if getattr(self.compiler, "wide", False) else plain
 
 
 class LlvmliteCompiler(Compiler):

@@ -44,6 +44,7 @@ TABLE = (
     Private("tinygrad.renderer.llvmir.ldt", "the LLVM name of a dtype", ("dt",)),
     Private("tinygrad.renderer.llvmir.flags", "what LLVM may do with arithmetic"),
     Private("tinygrad.uop.ops.Ops.LOAD", "tells a running sum"),
+    Private("tinygrad.uop.ops.Ops.END", "tells a sum that is done from one that runs"),
     Private("tinygrad.helpers.Target", "what a renderer is made for"),
     Private("tinygrad.helpers.Target.arch", "processor and features"),
     Private("tinygrad.helpers.Target.device", "named by DEV"),
