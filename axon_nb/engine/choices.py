@@ -34,6 +34,8 @@ PER_THREAD = 128 << 10
 
 Widening = tuple[UOp, int]
 """An axis, and how many numbers along it are computed together."""
+Strides = dict[UOp, int]
+"""By how much an index grows with each counter that is in it; 0 where that is not one number."""
 
 
 def install() -> None:
@@ -73,34 +75,33 @@ def _widenings(kernel: Scheduler) -> list[Widening] | None:
     """Return what is computed together, or None where that is left to tinygrad."""
     if not all(isinstance(size, int) for size in kernel.full_shape):
         return None
+    axes = [kernel.rngs[axis] for axis in kernel.upcastable_dims]
+    # How the index of each place in memory grows along the axes; what is written comes last.
+    places = [_strides(place.src[1].get_idx()) for place in kernel.bufs]
     if kernel.reduceops:
-        side = _widened(kernel, _summed_side_by_side(kernel))
-        return [] if side is None and _is_sum_in_order(kernel) else side
+        side = _widened(_summed_side_by_side(kernel, axes, places))
+        return [] if side is None and _is_sum_in_order(kernel, places) else side
     is_small = len(kernel.ast.backward_slice) <= FEW_NODES
-    turned = _widened(kernel, _turned(kernel))
+    turned = _widened(_turned(kernel, axes, places))
     if turned is None:
-        if _is_in_order(kernel):
+        if _is_in_order(axes, places):
             return []  # LLVM makes vectors of such a loop by itself, and wider ones; and it is lowered once
-        return None if is_small else _some(kernel)
-    return [*turned, *(_widened(kernel, _axes(kernel)[-1], FEW_LANES) or ())] if is_small else turned
+        return None if is_small else _some(axes, places)
+    return [*turned, *(_widened(axes[-1], FEW_LANES) or ())] if is_small else turned
 
 
-def _axes(kernel: Scheduler) -> list[UOp]:
-    return [kernel.rngs[axis] for axis in kernel.upcastable_dims]
-
-
-def _widened(kernel: Scheduler, axis: UOp | None, lanes: tuple[int, ...] = LANES) -> list[Widening] | None:
+def _widened(axis: UOp | None, lanes: tuple[int, ...] = LANES) -> list[Widening] | None:
     if axis is None:
         return None
     return next(([(axis, n)] for n in lanes if (axis.vmax + 1) % n == 0), None)
 
 
-def _summed_side_by_side(kernel: Scheduler) -> UOp | None:
+def _summed_side_by_side(kernel: Scheduler, axes: Sequence[UOp], places: Sequence[Strides]) -> UOp | None:
     """Find the axis of the results along which what is summed lies side by side, if not more lies so along sums."""
     summed = set(kernel.ranges_of(AxisType.REDUCE))
-    votes = dict.fromkeys(_axes(kernel), 0)
+    votes = dict.fromkeys(axes, 0)
     side: set[UOp] = set()
-    for strides in _places(kernel):
+    for strides in places:
         if not summed & strides.keys():
             continue
         along_sum = any(strides[one] == 1 for one in summed & strides.keys())
@@ -111,55 +112,47 @@ def _summed_side_by_side(kernel: Scheduler) -> UOp | None:
     return best if best is not None and votes[best] >= 0 else None
 
 
-def _turned(kernel: Scheduler) -> UOp | None:
+def _turned(kernel: Scheduler, axes: Sequence[UOp], places: Sequence[Strides]) -> UOp | None:
     """Find the axis along which what is read lies side by side, if what is written lies so along another."""
     if any(one.op is Ops.WHERE and one.src[0].ranges for one in kernel.ast.backward_slice):
         return None  # windows with a border
-    *read, store = _places(kernel)
-    written = [one for one in _axes(kernel) if store.get(one) == 1]
+    *read, store = places
+    written = [one for one in axes if store.get(one) == 1]
     far = [place for place in read if len(written) == 1 and place.get(written[0], 0) >= LANES[0]]
-    return next((one for place in far for one in _axes(kernel) if place.get(one) == 1), None)
+    return next((one for place in far for one in axes if place.get(one) == 1), None)
 
 
-def _is_in_order(kernel: Scheduler) -> bool:
+def _is_in_order(axes: Sequence[UOp], places: Sequence[Strides]) -> bool:
     """Tell whether what is written lies side by side along the innermost loop, and that is long enough for vectors."""
-    axes = _axes(kernel)
-    return bool(axes) and axes[-1].vmax + 1 > WHOLE and _places(kernel)[-1].get(axes[-1]) == 1
+    return bool(axes) and axes[-1].vmax + 1 > WHOLE and places[-1].get(axes[-1]) == 1
 
 
-def _is_sum_in_order(kernel: Scheduler) -> bool:
+def _is_sum_in_order(kernel: Scheduler, places: Sequence[Strides]) -> bool:
     """Tell whether what is summed lies side by side along the innermost sum, and that is long enough for vectors."""
     inner = kernel.rngs[kernel.unrollable_dims[-1]] if kernel.unrollable_dims else None
     if inner is None or inner.vmax + 1 <= WHOLE or any(one.arg[0] is not Ops.ADD for one in kernel.reduceops):
         return False
-    strides = [place[inner] for place in _places(kernel) if inner in place]
+    strides = [place[inner] for place in places if inner in place]
     return bool(strides) and all(stride == 1 for stride in strides)
 
 
-def _some(kernel: Scheduler) -> list[Widening]:
+def _some(axes: Sequence[UOp], places: Sequence[Strides]) -> list[Widening]:
     """Choose for a large kernel, where tinygrad computes up to 49 numbers together, fewer: along one axis.
 
     It is the one along which most lies side by side; of several, the last.
     """
-    axes = [one for one in _axes(kernel) if _lanes(one)]
-    places = _places(kernel)
-    best = max(reversed(axes), key=lambda one: sum(place.get(one) == 1 for place in places), default=None)
-    return [] if best is None else [(best, _lanes(best))]
+    found = [(one, _widened(one, FEW_LANES) or _whole(one)) for one in reversed(axes)]
+    fitting = {one: widening for one, widening in found if widening}
+    best = max(fitting, key=lambda one: sum(place.get(one) == 1 for place in places), default=None)
+    return [] if best is None else fitting[best]
 
 
-def _lanes(axis: UOp) -> int:
-    size = int(axis.vmax) + 1
-    return FEW_LANES[0] if size % FEW_LANES[0] == 0 else size if size <= WHOLE else 0
+def _whole(axis: UOp) -> list[Widening]:
+    return [(axis, axis.vmax + 1)] if axis.vmax + 1 <= WHOLE else []
 
 
-def _places(kernel: Scheduler) -> list[dict[UOp, int]]:
-    """Return how the index of each place in memory grows along the axes; what is written comes last."""
-    return [_strides(place.src[1].get_idx()) for place in kernel.bufs]
-
-
-def _strides(index: UOp) -> dict[UOp, int]:
-    """Return by how much an index grows with each counter that is in it; 0 where that is not one number."""
-    strides: dict[UOp, int] = {}
+def _strides(index: UOp) -> Strides:
+    strides: Strides = {}
     for term in index.split_uop(Ops.ADD):
         if term.op is Ops.RANGE:
             strides[term] = 1

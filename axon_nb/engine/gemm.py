@@ -38,6 +38,11 @@ class Tile:
         return self.lanes * self.vectors
 
     @property
+    def blocks(self) -> int:
+        """How many of it one above the other a panel is packed for."""
+        return max(1, BLOCK_ROWS // self.rows)
+
+    @property
     def vector(self) -> str:
         """The LLVM type of a vector."""
         return f"<{self.lanes} x float>"
@@ -164,9 +169,8 @@ def source(product: Product, abi: str = "") -> str:
     write = _Writer()
     part = ", i32 %part32" if product.parts > 1 else ""
     w, p, t = write, product, product.tile
-    blocks = max(1, BLOCK_ROWS // t.rows)
     packed = w(f"alloca [{DEPTH * t.columns} x float], align 64")
-    left = w(f"alloca [{DEPTH * blocks * t.rows} x float], align 64") if p.packs_left else ""
+    left = w(f"alloca [{DEPTH * t.blocks * t.rows} x float], align 64") if p.packs_left else ""
     number = w("zext i32 %part32 to i64") if p.parts > 1 else "0"
     tiles, panels = -(-p.rows // t.rows), -(-p.columns // t.columns)
 
@@ -191,11 +195,11 @@ def source(product: Product, abi: str = "") -> str:
             length = w.least(w(f"sub i64 {p.depth}, {k0}"), DEPTH)
 
             def block(t0: str, _: list[str]) -> list[str]:
-                t1 = w.least(w.add(t0, blocks), row_range[1])
+                t1 = w.least(w.add(t0, t.blocks), row_range[1])
                 base = w.mul(t0, t.rows)
                 if p.packs_left:
                     _pack_left(
-                        w, p, left, a, k0, length, base, w.least(w(f"sub i64 {p.rows}, {base}"), blocks * t.rows)
+                        w, p, left, a, k0, length, base, w.least(w(f"sub i64 {p.rows}, {base}"), t.blocks * t.rows)
                     )
 
                 def panel(j: str, _: list[str]) -> list[str]:
@@ -206,7 +210,7 @@ def source(product: Product, abi: str = "") -> str:
                         i0 = w.mul(n, t.rows)
                         rest = p.rows % t.rows
                         if p.packs_left:
-                            rows = w.at(left, w(f"sub i64 {i0}, {base}")), 1, blocks * t.rows
+                            rows = w.at(left, w(f"sub i64 {i0}, {base}")), 1, t.blocks * t.rows
                         elif p.a_turned:
                             rows = w.at(a, w.add(w.mul(k0, p.rows), i0)), 1, p.rows
                         else:
@@ -232,7 +236,7 @@ def source(product: Product, abi: str = "") -> str:
                 w.loop(*column_range, 1, panel)
                 return []
 
-            w.loop(*row_range, blocks, block)
+            w.loop(*row_range, t.blocks, block)
             return []
 
         w.loop(0, p.depth, DEPTH, slab)
@@ -332,7 +336,7 @@ def _turned(w: _Writer, t: Tile, lines: list[str]) -> list[str]:
 def _pack_left(w: _Writer, p: Product, left: str, a: str, k0: str, length: str, i0: str, count: str) -> None:
     """Copy a block of a transposed A to rows side by side."""
     t = p.tile
-    wide = max(1, BLOCK_ROWS // t.rows) * t.rows
+    wide = t.blocks * t.rows
     vectors = w(f"and i64 {count}, {-t.lanes}")
 
     def step(k: str, _: list[str]) -> list[str]:

@@ -67,7 +67,7 @@ TABLE = (
     Private("tinygrad.codegen.to_program_key", "names a kernel in the cache of programs", ("ast", "renderer")),
     Private("tinygrad.codegen.to_program_context", "the settings that a worker compiles with"),
     Private("tinygrad.helpers.Context", "sets them there"),
-    Private("tinygrad.uop.ops.Ops.BINARY", "tells a compiled kernel"),
+    Private("tinygrad.engine.realize._get_call_to_compile", "what of a call is not compiled yet", ("c",)),
     # the layout of kernels
     Private("tinygrad.codegen.opt.heuristic", "holds the function that lays out a kernel"),
     Private("tinygrad.codegen.opt.heuristic.hand_coded_optimizations", "asked after ours", ("k",)),

@@ -18,10 +18,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from tinygrad import Device
 from tinygrad.codegen import do_to_program, to_program_cache, to_program_context, to_program_key
+from tinygrad.engine.realize import _get_call_to_compile
 from tinygrad.helpers import BEAM, DEBUG, NUM_CPU_THREADS, PARALLEL, Context
-from tinygrad.uop.ops import Ops, ProgramInfo, UOp
+from tinygrad.uop.ops import UOp
 
 from axon_nb.engine.child import Child, parent
 
@@ -94,7 +94,9 @@ class Workers:
 
     def compile(self, linear: UOp) -> None:
         """Compile the kernels of calls, here and in the workers, into tinygrad's cache of programs."""
-        todo = {to_program_key(*kernel): kernel for call in linear.src if (kernel := _kernel(call)) is not None}
+        todo = {
+            to_program_key(*kernel): kernel for call in linear.src if (kernel := _get_call_to_compile(call)) is not None
+        }
         todo = {key: kernel for key, kernel in todo.items() if key not in to_program_cache}
         if len(todo) < 2 or not self._workers:
             return
@@ -159,19 +161,6 @@ class _Round:
 
 _LOOK_S = 0.1
 """How often who waits for workers counts what they made."""
-
-
-def _kernel(call: UOp) -> tuple[UOp, Any] | None:
-    """Return the graph of a call that is not compiled yet, and what renders it."""
-    graph = call.src[0]
-    if graph.op is Ops.SINK:
-        is_open = not getattr(graph.arg, "beam", 0)
-    else:
-        is_done = isinstance(graph.arg, ProgramInfo) and graph.src[-1].op is Ops.BINARY
-        is_open = graph.op is Ops.PROGRAM and not is_done
-    if not is_open or not isinstance(call.device, str):
-        return None
-    return graph, Device[call.device].renderer
 
 
 def _pickled(thing: Any) -> bytes:
